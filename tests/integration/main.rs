@@ -1,5 +1,6 @@
 //! Tests of the complete client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md.
 
+mod assessment;
 mod bundles;
 mod client;
 mod completion;

@@ -125,6 +125,49 @@ export const states = [
     seq(click(".quiz .button.primary"), click(".actions .strong"), click(".actions .strong")),
   ],
   [
+    "quiz-number",
+    "kinds",
+    "read/how-rivers-work/meanders/check",
+    seq(
+      click(".quiz .button.primary"),
+      click(".hints .button"),
+      type(".number input", "10,000 m/s"),
+      click(".actions .button"),
+    ),
+  ],
+  [
+    "quiz-cloze",
+    "kinds",
+    "read/how-rivers-work/meanders/check",
+    seq(
+      click(".quiz .button.primary"),
+      type(".number input", "10 m/s"),
+      click(".actions .button"),
+      click(".actions .button"),
+      async (p) => {
+        await p.locator("select.gap").selectOption("out");
+      },
+      type("input.gap >> nth=0", "gravle"),
+      type("input.gap >> nth=1", "20"),
+      click(".actions .button"),
+    ),
+  ],
+  [
+    "quiz-hotspot",
+    "kinds",
+    "read/how-rivers-work/exam/exam",
+    seq(
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".choice:nth-of-type(2)"),
+      async (p) => {
+        await p.locator(".area").focus();
+      },
+      press("ArrowLeft"),
+    ),
+  ],
+  [
     "quiz-order",
     "",
     "read/how-rivers-work/exam/exam",

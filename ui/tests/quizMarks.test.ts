@@ -86,7 +86,15 @@ const focused = (): string => {
   expect([element.getAttribute("role"), element.hasAttribute("data-result")]).toEqual(["group", true]);
   return computeAccessibleName(element, { getComputedStyle });
 };
-const WORDS: Record<Mark, string> = { right: "Correct", wrong: "Wrong", missed: "Missed", open: "" };
+const WORDS: Record<Mark, string> = {
+  right: "Correct",
+  wrong: "Wrong",
+  missed: "Missed",
+  open: "",
+  accent: "",
+  nearly: "",
+  partly: "",
+};
 
 function view(question: Question, response: Response, score: number, marks: Mark[] = []) {
   const { target } = show(
@@ -238,7 +246,7 @@ describe("a wrong answer", () => {
       attemptsLeft: 3,
     });
     platform.replies["start_attempt"] = () => attempt;
-    platform.replies["save_answer"] = () => ({ points: score, maxPoints: 2000 });
+    platform.replies["save_answer"] = () => ({ points: score, maxPoints: 2000, blanks: [], parts: [] });
     const { target } = show(QuizBox as never, { quiz: `q${id++}`, body: "b", title: "Quiz" } as never);
     await rendered();
     await click(button(target, "Start"));

@@ -36,7 +36,7 @@ const COURSE: &str = r##"{
   "title": TITLE,
   "description": "One or two sentences for the library.",
   "lang": LANG,
-  "$difficulty": "BEGINNER, INTERMEDIATE or ADVANCED",
+  "$difficulty": "BEGINNER, INTERMEDIATE, ADVANCED or EXPERT",
   "difficulty": "BEGINNER",
   "category": "General",
   "tags": [],

@@ -3,7 +3,7 @@
 mod support;
 
 use carrel_import::Level;
-use carrel_model::content::QuestionKind;
+use carrel_model::content::{AcceptedNumber, QuestionKind, UnitPolicy};
 use support::{imported, png};
 
 const GIFT: &str = "$CATEGORY: $course$/Rivers\n\n\
@@ -30,7 +30,7 @@ fn every_kind_of_gift_question_is_accounted_for() {
         ("truefalse", Level::Exact),
         ("match", Level::Exact),
         ("multichoice", Level::Changed),
-        ("numerical", Level::KeptAsText),
+        ("numerical", Level::Exact),
         ("essay", Level::KeptAsText),
         ("description", Level::Exact),
         ("unreadable", Level::Refused),
@@ -39,7 +39,7 @@ fn every_kind_of_gift_question_is_accounted_for() {
         expected.into_iter().map(|(kind, level)| (kind.to_owned(), level)).collect();
     assert_eq!(levels, expected, "{}", done.report.to_text());
     let quiz = &done.quizzes()[0];
-    assert_eq!((quiz.title.as_str(), quiz.questions.len(), quiz.shuffle), ("Rivers", 6, true));
+    assert_eq!((quiz.title.as_str(), quiz.questions.len(), quiz.shuffle), ("Rivers", 7, true));
     let QuestionKind::Single { choices } = &quiz.questions[0].kind else { panic!() };
     assert!(choices[0].correct && !choices[1].correct);
     assert_eq!(
@@ -49,7 +49,7 @@ fn every_kind_of_gift_question_is_accounted_for() {
     assert_eq!(quiz.questions[0].prompt, "Where is the water **fastest** &amp; why?");
     let QuestionKind::Multiple { choices } = &quiz.questions[1].kind else { panic!() };
     assert_eq!(choices.iter().filter(|c| c.correct).count(), 2);
-    let QuestionKind::Fill { blanks, exact: false } = &quiz.questions[2].kind else { panic!() };
+    let QuestionKind::Fill { blanks, exact: false, .. } = &quiz.questions[2].kind else { panic!() };
     assert_eq!(blanks, &[vec!["oxbow".to_owned(), "ox-bow".to_owned()]]);
     assert_eq!(
         quiz.questions[2].prompt,
@@ -58,7 +58,9 @@ fn every_kind_of_gift_question_is_accounted_for() {
     let QuestionKind::Match { pairs } = &quiz.questions[4].kind else { panic!() };
     assert_eq!(pairs[0], ("cliff".to_owned(), "outside".to_owned()));
     let html = done.html();
-    for text in ["How many?", "4 ± 0.5", "Why?", "2 * 3 * 4 costs $5 and $6."] {
+    let QuestionKind::Numeric { answers, .. } = &quiz.questions[6].kind else { panic!() };
+    assert_eq!((answers[0].value.as_str(), answers[0].tolerance.as_deref()), ("4", Some("0.5")));
+    for text in ["Why?", "2 * 3 * 4 costs $5 and $6."] {
         assert!(html.contains(text), "{text}: {html}");
     }
     assert_eq!(done.warnings, [], "the texts are written without leftovers of markup");
@@ -201,5 +203,121 @@ fn a_cloze_text_of_typed_gaps_is_a_fill_in_question() {
         question.prompt,
         "<span data-blank=\"0\"></span> is in <span data-blank=\"1\"></span>."
     );
-    assert_eq!(done.report.items[1].level, Level::KeptAsText);
+    let cloze = &done.quizzes()[0].questions[1];
+    assert!(matches!(&cloze.kind, QuestionKind::Cloze { gaps } if gaps.len() == 1));
+    assert_eq!(done.report.items[1].level, Level::Exact);
+}
+
+#[test]
+fn numbers_of_moodle_keep_their_units_and_tolerances() {
+    let answer = |weight: &str, value: &str, tolerance: &str| {
+        format!(
+            "<answer fraction='{weight}'><text>{value}</text><tolerance>{tolerance}</tolerance>\
+             <feedback><text>F{weight}</text></feedback></answer>"
+        )
+    };
+    let units = |list: &[(&str, &str)]| {
+        let unit = |(name, factor): &(&str, &str)| {
+            format!("<unit><multiplier>{factor}</multiplier><unit_name>{name}</unit_name></unit>")
+        };
+        format!("<units>{}</units>", list.iter().map(unit).collect::<String>())
+    };
+    let question = |name: &str, parts: &str| {
+        format!(
+            "<question type='numerical'><name><text>{name}</text></name>\
+             <questiontext format='html'><text>{name}?</text></questiontext>{parts}</question>"
+        )
+    };
+    let number = answer("100", "2.5", "0.1");
+    let done = imported(
+        "bank.xml",
+        moodle(
+            &[
+                question("a", &format!("{number}{}", units(&[("m", "1"), ("cm", "100")]))),
+                question(
+                    "b",
+                    &format!(
+                        "{number}{}{}<unitgradingtype>1</unitgradingtype>",
+                        answer("0", "*", "0"),
+                        units(&[("apples", "1"), ("dozen", "0.5")])
+                    ),
+                ),
+                question("c", &format!("{number}{}<showunits>3</showunits>", units(&[("m", "1")]))),
+                question("d", &format!("{}{}", answer("50", "3", "0"), answer("100", "4", "0"))),
+                question("e", &answer("50", "3", "0")),
+            ]
+            .concat(),
+        ),
+    );
+    let levels: Vec<Level> = done.report.items.iter().map(|item| item.level).collect();
+    use Level::{Exact, KeptAsText};
+    assert_eq!(levels, [Exact, Exact, Exact, Exact, KeptAsText], "{}", done.report.to_text());
+    let quiz = &done.quizzes()[0];
+    let numbers = |at: usize| match &quiz.questions[at].kind {
+        QuestionKind::Numeric { answers, unit } => (answers.clone(), *unit),
+        other => panic!("{other:?}"),
+    };
+    let texts = |at: usize| -> Vec<(String, String, u8, String)> {
+        let one = |a: AcceptedNumber| (a.value, a.unit, a.percent, a.feedback);
+        numbers(at).0.into_iter().map(one).collect()
+    };
+    let row = |value: &str, unit: &str, percent, feedback: &str| {
+        (value.to_owned(), unit.to_owned(), percent, feedback.to_owned())
+    };
+    assert_eq!(texts(0), [row("2.5", "m", 100, "F100")], "centimetres follow from metres");
+    assert_eq!(numbers(0).1, UnitPolicy::Optional);
+    assert_eq!(
+        texts(1),
+        [
+            row("2.5", "apples", 100, "F100"),
+            row("1.25", "dozen", 100, "F100"),
+            row("-1e300", "apples", 0, "F0"),
+            row("-1e300", "dozen", 0, "F0"),
+        ]
+    );
+    assert_eq!(numbers(1).1, UnitPolicy::Required);
+    assert_eq!((texts(2), numbers(2).1), (vec![row("2.5", "", 100, "F100")], UnitPolicy::None));
+    assert_eq!(texts(3), [row("3", "", 50, "F50"), row("4", "", 100, "F100")]);
+}
+
+#[test]
+fn hints_of_moodle_stay_hints_with_their_cost() {
+    let done = imported(
+        "bank.xml",
+        moodle(
+            "<question type='truefalse'><name><text>t</text></name><questiontext format='html'><text>T</text>\
+             </questiontext><penalty>0.3333333</penalty><answer fraction='100'><text>true</text></answer>\
+             <answer fraction='0'><text>false</text></answer><hint format='html'><text>First</text></hint>\
+             <hint format='html'><text>&lt;b&gt;Second&lt;/b&gt;</text></hint></question>",
+        ),
+    );
+    let question = &done.quizzes()[0].questions[0];
+    assert_eq!(question.hints, ["First", "<strong>Second</strong>"]);
+    assert_eq!((question.hint_penalty, done.report.items[0].level), (33, Level::Changed));
+    let QuestionKind::Single { choices } = &question.kind else { panic!() };
+    assert_eq!((choices[0].id.as_str(), choices[0].correct), ("true", true));
+}
+
+#[test]
+fn a_cloze_text_keeps_its_kinds_of_gaps_and_their_points() {
+    let done = imported(
+        "bank.xml",
+        moodle(
+            "<question type='cloze'><name><text>c</text></name><questiontext format='html'>\
+             <text><![CDATA[<p>{1:MC:=fast#Yes~slow#No} {2:NM:=5:0.5} {3:SAC:=Oder} end.</p>]]></text>\
+             </questiontext></question>\
+             <question type='cloze'><name><text>d</text></name><questiontext format='html'>\
+             <text>{1:MULTIRESPONSE:=a~=b~c}</text></questiontext></question>",
+        ),
+    );
+    let levels: Vec<Level> = done.report.items.iter().map(|item| item.level).collect();
+    assert_eq!(levels, [Level::Exact, Level::KeptAsText], "{}", done.report.to_text());
+    let QuestionKind::Cloze { gaps } = &done.quizzes()[0].questions[0].kind else { panic!() };
+    assert_eq!(gaps.iter().map(|gap| gap.weight).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(matches!(&gaps[0].kind, QuestionKind::Single { choices }
+        if choices[0].correct && choices[1].feedback == "No"));
+    assert!(matches!(&gaps[1].kind, QuestionKind::Numeric { answers, .. }
+        if answers[0].tolerance.as_deref() == Some("0.5")));
+    assert!(matches!(&gaps[2].kind, QuestionKind::Fill { blanks, exact: true, .. }
+        if blanks[0] == ["Oder"]));
 }

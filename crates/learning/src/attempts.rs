@@ -2,7 +2,7 @@
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::{Response, open_attempt},
+    content::{GivenAnswer, Response, open_attempt},
     lattice::{Answer, Attempt, Grade, Validate},
 };
 use carrel_sqlite::rows::NEVER;
@@ -66,7 +66,17 @@ impl Learning {
         question: &Slug,
         response: &Response,
     ) -> Result<Answer> {
-        let (question, value) = (question.clone(), serde_json::to_string(response)?);
+        self.save_given_answer(attempt, question, &response.clone().into()).await
+    }
+
+    /// Like `save_answer`, with the number of hints that the learner has seen.
+    pub async fn save_given_answer(
+        &self,
+        attempt: AttemptId,
+        question: &Slug,
+        given: &GivenAnswer,
+    ) -> Result<Answer> {
+        let (question, value) = (question.clone(), serde_json::to_string(given)?);
         self.store
             .write("save_answer", move |tx| {
                 let of = find(tx, attempt)?;
@@ -97,13 +107,29 @@ impl Learning {
 
     /// Submits the attempt and freezes its answers. Idempotent.
     pub async fn submit_attempt(&self, attempt: AttemptId) -> Result<AttemptRecord> {
+        self.submit_attempt_until(attempt, None).await
+    }
+
+    /// Like `submit_attempt`. `deadline_ms`: the time at which the attempt is over (UTC, ms), if it has a limit; a
+    /// later submission counts as made then.
+    pub async fn submit_attempt_until(
+        &self,
+        attempt: AttemptId,
+        deadline_ms: Option<i64>,
+    ) -> Result<AttemptRecord> {
         self.store
             .write("submit_attempt", move |tx| {
                 let mut of = find(tx, attempt)?;
                 if of.is_open() {
-                    // If the clock was set back, the attempt must not end before it started.
-                    of.submitted_ms = Some(tx.moment()?.at_ms.max(of.started_ms));
                     let found = answers_of(tx.conn(), attempt)?;
+                    let now_ms = tx.moment()?.at_ms;
+                    let end_ms = deadline_ms.filter(|deadline| now_ms > *deadline);
+                    // If two devices submit an attempt whose time is over, the one with more answers submits first,
+                    // and so its submission counts.
+                    let missing = Attempt::MAX_ANSWERS.saturating_sub(found.len()) as i64;
+                    let at_ms = end_ms.map_or(now_ms, |end| end.saturating_add(missing));
+                    // If the clock was set back, the attempt must not end before it started.
+                    of.submitted_ms = Some(at_ms.max(of.started_ms));
                     of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
                     if of.validate().is_err() {
                         // Too long for one row: the server grades the answer rows instead.
@@ -138,6 +164,15 @@ impl Learning {
                     [quiz.as_str()],
                 )?;
                 found.into_iter().map(|a| record(conn, a)).collect()
+            })
+            .await
+    }
+
+    /// Returns all attempts that are not submitted, oldest first.
+    pub async fn open_attempts(&self) -> Result<Vec<Attempt>> {
+        self.store
+            .read(move |conn| {
+                checked::query(conn, "WHERE submitted_ms = ?1 ORDER BY started_ms, id", [NEVER])
             })
             .await
     }

@@ -5,8 +5,8 @@ mod support;
 use carrel_model::{
     BlobHash,
     content::{
-        Block, Dir, ManifestContent, Ornament, Page, QuestionKind, Quiz, SectionBody, SectionType,
-        Story, VocabularyEntry,
+        Block, Difficulty, Dir, ManifestContent, Ornament, Page, QuestionKind, Quiz, SectionBody,
+        SectionType, Story, VocabularyEntry,
     },
 };
 use carrel_package::{BlobSink, Compiler, DirSink, Limits, MemorySink, Options, find};
@@ -340,4 +340,21 @@ fn sections_have_the_direction_of_their_language() {
         [("en", Dir::Ltr), ("ar", Dir::Rtl)]
     );
     assert_eq!(search_texts(&compiled.manifest, &sink)[1].lang, "en");
+}
+
+#[test]
+fn an_expert_course_is_readable_by_earlier_releases() {
+    // They know three levels; a fourth word would make the manifest and the catalogue unreadable for them.
+    let meta = |level: &str| {
+        let mut tree = course();
+        tree.edit("course.json", "\"BEGINNER\"", &format!("\"{level}\""));
+        let (compiled, _) = compile_tree(&tree).unwrap();
+        let ManifestContent::Course { meta, .. } = compiled.manifest.content else { panic!() };
+        (serde_json::to_value(&meta).unwrap(), meta.level())
+    };
+    let (json, level) = meta("EXPERT");
+    assert_eq!((&json["difficulty"], &json["isExpert"]), (&"ADVANCED".into(), &true.into()));
+    assert_eq!(level, Difficulty::Expert);
+    let (json, level) = meta("ADVANCED");
+    assert_eq!((json.get("isExpert"), level), (None, Difficulty::Advanced));
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
     AttemptId, BlobHash, DeviceId, Hlc, ItemId, Slug,
-    content::{Quiz, Response, grade},
+    content::{GivenAnswer, Quiz, grade},
     lattice::{Attempt, Join, Row, RowKey, RowType},
 };
 
@@ -183,7 +183,7 @@ impl Oracle {
                         .into_iter()
                         .flatten()
                         .map(|answers| {
-                            let responses: BTreeMap<_, Response> = answers
+                            let responses: BTreeMap<_, GivenAnswer> = answers
                                 .iter()
                                 .filter_map(|(q, v)| Some((q, serde_json::from_str(v).ok()?)))
                                 .collect();

@@ -13,6 +13,24 @@ function cached<T>(key: string, make: () => T): T {
 export function number(value: number): string {
   return cached(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
 }
+/** A duration as "1:04:09" or "4:09", rounded up to seconds. */
+export function countdown(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  const two = cached(`two ${locale()}`, () => new Intl.NumberFormat(locale(), { minimumIntegerDigits: 2 }));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h > 0 ? `${number(h)}:${two.format(m)}:${two.format(s)}` : `${number(m)}:${two.format(s)}`;
+}
+/** A decimal text in ASCII, such as "1234.5" or "6e23", with all its digits. */
+export function plainNumber(text: string): string {
+  const format = cached(
+    `d ${locale()}`,
+    () => new Intl.NumberFormat(locale(), { maximumSignificantDigits: 21, useGrouping: true }),
+  );
+  const value = Number(text);
+  return Math.abs(value) >= 1e21 || (value !== 0 && Math.abs(value) < 1e-6)
+    ? text.replace(/e\+?/, "·10^")
+    : format.format(value);
+}
 /** Points in thousandths with one decimal: never rounded up to the maximum, never down to 0. */
 export function points(value: number, max: number): string {
   let tenths = Math.round(value / 100);

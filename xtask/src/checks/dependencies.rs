@@ -20,9 +20,10 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-imaging", &[], &[]),
     ("carrel-recording", &[], &[]),
     ("carrel-maths", &[], &[]),
+    ("carrel-svg", &["carrel-imaging"], &[]),
     (
         "carrel-package",
-        &["carrel-model", "carrel-imaging", "carrel-recording", "carrel-maths"],
+        &["carrel-model", "carrel-imaging", "carrel-recording", "carrel-maths", "carrel-svg"],
         &[],
     ),
     ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use carrel_model::{
     BlobHash,
     content::{
-        AudioRef, Block, CourseOutline, Dir, ImageRef, ManifestContent, QuestionKind, Quiz,
+        AudioRef, Block, CourseOutline, Dir, Gap, ImageRef, ManifestContent, QuestionKind, Quiz,
         SectionBody, Story, VocabularyEntry,
     },
 };
@@ -193,30 +193,7 @@ impl Page<'_> {
     }
 
     fn answers(&mut self, kind: &QuestionKind) {
-        let mut items = Vec::new();
-        match kind {
-            QuestionKind::Single { choices } | QuestionKind::Multiple { choices } => {
-                for choice in choices {
-                    let (class, mark) = if choice.correct { ("correct", "✓ ") } else { ("", "") };
-                    let feedback = &choice.feedback;
-                    items.push(format!(
-                        "<li class=\"{class}\">{mark}{} <span class=\"meta\">{feedback}</span></li>",
-                        choice.text
-                    ));
-                }
-            }
-            QuestionKind::Fill { blanks, .. } => {
-                let spellings = blanks.iter().map(|blank| escaped(&blank.join(" / ")));
-                items.extend(spellings.map(|s| format!("<li class=\"correct\">{s}</li>")));
-            }
-            QuestionKind::Order { items: order } => {
-                items.extend(order.iter().map(|item| format!("<li>{item}</li>")));
-            }
-            QuestionKind::Match { pairs } => {
-                items.extend(pairs.iter().map(|(a, b)| format!("<li>{a} — {b}</li>")));
-            }
-        }
-        let _ = write!(self.out, "<ul>{}</ul>", items.concat());
+        let _ = write!(self.out, "<ul>{}</ul>", answers(kind).concat());
     }
 
     fn story(&mut self, hash: BlobHash, level: usize) {
@@ -272,4 +249,57 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+/// Returns the choices, accepted answers, items or pairs of a question as items of a list.
+fn answers(kind: &QuestionKind) -> Vec<String> {
+    let right = |text: String| format!("<li class=\"correct\">{text}</li>");
+    match kind {
+        QuestionKind::Single { choices } | QuestionKind::Multiple { choices } => choices
+            .iter()
+            .map(|choice| {
+                let (class, mark) = if choice.correct { ("correct", "✓ ") } else { ("", "") };
+                let (text, feedback) = (&choice.text, &choice.feedback);
+                format!(
+                    "<li class=\"{class}\">{mark}{text} <span class=\"meta\">{feedback}</span></li>"
+                )
+            })
+            .collect(),
+        QuestionKind::Fill { blanks, .. } => {
+            blanks.iter().map(|blank| right(escaped(&blank.join(" / ")))).collect()
+        }
+        QuestionKind::Numeric { answers, .. } => answers
+            .iter()
+            .map(|answer| {
+                let mut text = answer.value.clone();
+                if let Some(to) = &answer.to {
+                    let _ = write!(text, " … {to}");
+                }
+                if let Some(tolerance) = &answer.tolerance {
+                    let times = if answer.relative { " ×" } else { "" };
+                    let _ = write!(text, " ±{times} {tolerance}");
+                }
+                let text = escaped(&format!("{text} {}", answer.unit));
+                right(format!("{text} ({} %)", answer.percent))
+            })
+            .collect(),
+        QuestionKind::Cloze { gaps } => {
+            let inner = |gap: &Gap| format!("<li><ul>{}</ul></li>", answers(&gap.kind).concat());
+            gaps.iter().map(inner).collect()
+        }
+        QuestionKind::Order { items } => {
+            items.iter().map(|item| format!("<li>{item}</li>")).collect()
+        }
+        QuestionKind::Match { pairs } => {
+            pairs.iter().map(|(a, b)| format!("<li>{a} — {b}</li>")).collect()
+        }
+        QuestionKind::Hotspot { regions } => regions
+            .iter()
+            .map(|region| match region.correct {
+                true => right(format!("✓ {}", region.label)),
+                false => format!("<li>{}</li>", region.label),
+            })
+            .collect(),
+        QuestionKind::Unknown => Vec::new(),
+    }
 }

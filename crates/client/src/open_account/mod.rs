@@ -6,6 +6,7 @@
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
 mod tasks;
+mod timed_attempts;
 mod triggers;
 
 use std::{path::PathBuf, sync::Arc};
@@ -198,6 +199,12 @@ impl OpenAccount {
         let (accounts, changes) = (&shared.accounts, &shared.changes);
         tasks.spawn(tasks::back_up_daily(self.store.clone(), shared.config.clock.clone()));
         tasks.spawn(tasks::prefetch_latest(self.learning.clone(), self.content.clone()));
+        tasks.spawn(timed_attempts::watch(
+            self.learning.clone(),
+            self.content.clone(),
+            changes.clone(),
+            shared.config.clock.clone(),
+        ));
         let mut conditions = shared.conditions.clone();
         self.content.downloads.set_conditions(*conditions.borrow_and_update());
         tasks.spawn(triggers::forward(

@@ -4,7 +4,7 @@
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::{Quiz, Response, Score},
+    content::{PartResult, Quiz, Response, Score},
 };
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -21,8 +21,10 @@ pub struct OpenQuiz {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct QuizView {
-    /// The current version.
+    /// The current version, with all questions.
     pub quiz: Quiz,
+    /// Number of questions of an attempt: fewer than the quiz has if some are drawn from pools.
+    pub question_count: u32,
     /// Oldest first.
     pub attempts: Vec<AttemptView>,
     /// The attempt that `start_attempt` continues, possibly at an earlier version of the quiz.
@@ -37,12 +39,17 @@ pub struct QuizView {
 #[serde(rename_all = "camelCase")]
 pub struct AttemptView {
     pub id: AttemptId,
-    /// The version of the quiz at the start of the attempt. None if it is not on this device.
+    /// The version of the quiz at the start of the attempt, with the questions of this attempt in their order. None if
+    /// it is not on this device.
     pub quiz: Option<Quiz>,
     /// The attempt was started at an earlier version of the quiz.
     pub is_earlier_version: bool,
     pub started_ms: i64,
     pub submitted_ms: Option<i64>,
+    /// Time left in ms, of an open attempt with a limit. The attempt is submitted when it is over.
+    pub left_ms: Option<i64>,
+    /// False for a submitted attempt whose right answers must not be shown before the server has graded it.
+    pub may_review: bool,
     pub answers: Vec<AnswerView>,
     /// None until the attempt is submitted, or if neither the quiz nor a grade is on this device.
     pub score: Option<Score>,
@@ -57,6 +64,8 @@ pub struct AttemptView {
 pub struct AnswerView {
     pub question: Slug,
     pub response: Response,
+    /// Number of hints seen.
+    pub hints: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -64,7 +73,12 @@ pub struct AnswerView {
 pub struct SaveAnswer {
     pub attempt: AttemptId,
     pub question: Slug,
+    /// May be empty, to record the use of a hint.
     pub response: Response,
+    /// Number of hints seen.
+    #[serde(default)]
+    #[ts(as = "Option<u32>", optional)]
+    pub hints: u32,
 }
 
 /// Score of a saved answer.
@@ -76,6 +90,8 @@ pub struct SavedAnswer {
     pub max_points: i64,
     /// For a fill-in question, whether each blank is right; otherwise empty.
     pub blanks: Vec<bool>,
+    /// For a fill-in, numeric or cloze question, the result of each blank, number or gap; otherwise empty.
+    pub parts: Vec<PartResult>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

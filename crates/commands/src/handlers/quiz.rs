@@ -8,8 +8,8 @@ use carrel_client::{OpenAccount, learning::AttemptRecord};
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::{
-        Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question, open_attempt,
-        right_blanks,
+        GivenAnswer, Quiz, ReviewPolicy, Score, Submitted, check_answer, counted_attempts, grade,
+        open_attempt,
     },
 };
 
@@ -25,6 +25,7 @@ use crate::{
 pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
     let account = account(host)?;
     let quiz: Quiz = account.content.library.body(request.body).await?;
+    account.submit_expired_attempts().await?;
     let records = account.learning.attempts(&request.quiz).await?;
     let counted = counted(quiz.attempts, &records);
     let mut attempts = Vec::new();
@@ -40,7 +41,8 @@ pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
         attempts.iter().filter(|a| a.quiz.is_some()).map(|a| a.id).collect::<BTreeSet<_>>();
     let rows = records.iter().map(|r| &r.attempt).filter(|a| readable.contains(&a.id));
     let open = open_attempt(rows).map(|a| a.id).filter(|_| attempts_left != Some(0));
-    Ok(QuizView { quiz, attempts, open, best, attempts_left })
+    let question_count = u32::try_from(quiz.question_count()).unwrap_or(u32::MAX);
+    Ok(QuizView { quiz, question_count, attempts, open, best, attempts_left })
 }
 
 /// Returns the submitted attempts at one quiz that count towards its limit.
@@ -89,23 +91,35 @@ pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAn
     let account = account(host)?;
     let record = account.learning.attempt(request.attempt).await?;
     let quiz: Quiz = account.content.library.body(record.attempt.quiz_hash).await?;
+    if let Some(deadline) = quiz.deadline_ms(record.attempt.started_ms)
+        && account.learning.moment().await?.at_ms > deadline
+    {
+        account.submit_expired_attempts().await?;
+        let message = format!("the time for attempt {} at {} is over", request.attempt, quiz.id);
+        return Err(CommandError::invalid(message));
+    }
     let question = quiz.questions.iter().find(|q| q.id == request.question).ok_or_else(|| {
         CommandError::from(carrel_client::Error::NotFound(format!(
             "question {} of {}",
             request.question, quiz.id
         )))
     })?;
-    account.learning.save_answer(request.attempt, &request.question, &request.response).await?;
+    let given = GivenAnswer { response: request.response, hints: request.hints };
+    account.learning.save_given_answer(request.attempt, &request.question, &given).await?;
+    let result = check_answer(question, &given, &quiz.lang);
     Ok(SavedAnswer {
-        points: grade_question(question, &request.response, &quiz.lang),
-        max_points: i64::from(question.points) * 1000,
-        blanks: right_blanks(question, &request.response, &quiz.lang),
+        points: result.points,
+        max_points: result.max_points,
+        blanks: result.blanks,
+        parts: result.parts,
     })
 }
 
 pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<AttemptView> {
     let account = account(host)?;
-    let record = account.learning.submit_attempt(request.attempt).await?;
+    let attempt = account.learning.attempt(request.attempt).await?.attempt;
+    let deadline = account.attempt_deadline_ms(&attempt).await;
+    let record = account.learning.submit_attempt_until(request.attempt, deadline).await?;
     let others = account.learning.attempts(&record.attempt.quiz).await?;
     let counted = counted_with_local_limit(&account, &others).await;
     let version = record.attempt.quiz_hash;
@@ -120,17 +134,29 @@ async fn attempt_view(
     counted: &BTreeSet<AttemptId>,
     current: BlobHash,
 ) -> Result<AttemptView> {
-    let responses: BTreeMap<Slug, Response> = record
+    let given: BTreeMap<Slug, GivenAnswer> = record
         .answers
         .iter()
         .filter_map(|a| Some((a.question.clone(), serde_json::from_str(&a.value).ok()?)))
         .collect();
     let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await.ok();
+    let quiz = quiz.map(|quiz| quiz.for_attempt(record.attempt.id));
+    let may_review = record.grade.is_some()
+        || quiz.as_ref().is_none_or(|quiz| quiz.review == ReviewPolicy::Submitted);
+    let left_ms = match quiz.as_ref().and_then(|q| q.deadline_ms(record.attempt.started_ms)) {
+        Some(deadline) if record.attempt.is_open() => {
+            Some((deadline - account.learning.moment().await?.at_ms).max(0))
+        }
+        _ => None,
+    };
     let grade_points = record.grade.as_ref().map(|g| (g.points, g.max_points));
     let score = match (&quiz, grade_points) {
         _ if record.attempt.is_open() => None,
         (Some(quiz), grade_points) => {
-            let mut score = grade(quiz, |q| responses.get(q));
+            let mut score = grade(quiz, |q| given.get(q));
+            if !may_review {
+                score.questions.clear();
+            }
             if let Some((points, max_points)) = grade_points {
                 score.set_points(points, max_points, quiz.pass);
             }
@@ -147,9 +173,11 @@ async fn attempt_view(
         is_earlier_version: record.attempt.quiz_hash != current,
         started_ms: record.attempt.started_ms,
         submitted_ms: record.attempt.submitted_ms,
-        answers: responses
+        left_ms,
+        may_review,
+        answers: given
             .into_iter()
-            .map(|(question, response)| AnswerView { question, response })
+            .map(|(question, g)| AnswerView { question, response: g.response, hints: g.hints })
             .collect(),
         provisional: score.is_some() && record.grade.is_none(),
         counts: record.attempt.is_open() || counted.contains(&record.attempt.id),

@@ -331,6 +331,7 @@ fn language_rank(langs: &[String], languages: &[String]) -> String {
 
 /// The fields of a summary that filters use.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct FilterFields {
     id: carrel_model::Slug,
     title: String,
@@ -342,6 +343,8 @@ struct FilterFields {
     #[serde(default)]
     tags: Vec<String>,
     difficulty: Option<Difficulty>,
+    #[serde(default)]
+    is_expert: bool,
     level: Option<u8>,
     #[serde(default)]
     family: String,
@@ -352,6 +355,7 @@ fn difficulty_text(d: Difficulty) -> &'static str {
         Difficulty::Beginner => "BEGINNER",
         Difficulty::Intermediate => "INTERMEDIATE",
         Difficulty::Advanced => "ADVANCED",
+        Difficulty::Expert => "EXPERT",
     }
 }
 
@@ -377,7 +381,10 @@ pub(super) fn insert(
         fields.id.as_str(),
         position,
         fields.title,
-        fields.difficulty.map_or("", difficulty_text),
+        match fields.is_expert {
+            true => difficulty_text(Difficulty::Expert),
+            false => fields.difficulty.map_or("", difficulty_text),
+        },
         fields.level.unwrap_or_default(),
         fields.category,
         fields.lang,

@@ -470,6 +470,7 @@ impl Course {
             lang: "en".into(),
             dir: Default::default(),
             difficulty: Difficulty::Beginner,
+            is_expert: false,
             category: String::new(),
             tags: Vec::new(),
             hours: Default::default(),

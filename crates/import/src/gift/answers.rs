@@ -143,7 +143,12 @@ fn numerical(numbers: &str, format: TextFormat) -> Parsed<Kind> {
         let (_, feedback) = commented(wrong, format);
         list.push(NumericAnswer { weight: 0.0, number: Number::Any, feedback });
     }
-    Ok(Kind::Numerical { answers: list, units: Vec::new() })
+    Ok(Kind::Numerical {
+        answers: list,
+        units: Vec::new(),
+        multipliers: Vec::new(),
+        unit_required: false,
+    })
 }
 
 /// Reads `low..high`, `value:tolerance` or `value`.

@@ -139,9 +139,13 @@ fn question(element: &Element, kind: &str, number: u32) -> std::result::Result<Q
     if let Some(tags) = child(element, "tags") {
         question.tags = tags.elements().map(|tag| tag.text().trim().to_owned()).collect();
     }
-    if element.elements().any(|e| e.name == "hint" && !text(Some(e)).is_empty()) {
-        question.dropped.push("hints were removed".to_owned());
-    }
+    question.hints = element
+        .elements()
+        .filter(|e| e.name == "hint")
+        .map(|hint| text(Some(hint)))
+        .filter(|hint| !hint.is_empty())
+        .collect();
+    question.penalty = number_of(element, "penalty").unwrap_or(0.0).clamp(0.0, 1.0);
     let combined = ["correctfeedback", "partiallycorrectfeedback", "incorrectfeedback"];
     let has_own = combined.iter().any(|name| {
         let text = text(child(element, name));
@@ -239,14 +243,21 @@ fn numerical(element: &Element) -> std::result::Result<Kind, String> {
             answer.attribute("fraction").and_then(|f| f.trim().parse().ok()).unwrap_or(0.0);
         list.push(NumericAnswer { weight, number, feedback: text(child(answer, "feedback")) });
     }
-    let units = child(element, "units").map(|units| {
-        units
-            .elements()
-            .map(|unit| text_of(unit, "unit_name"))
-            .filter(|name| !name.is_empty())
-            .collect()
-    });
-    Ok(Kind::Numerical { answers: list, units: units.unwrap_or_default() })
+    let mut units = Vec::new();
+    let mut multipliers = Vec::new();
+    // 3: the question has no units, although some may be listed.
+    let has_units = number_of(element, "showunits") != Some(3.0);
+    let listed = child(element, "units").filter(|_| has_units).map(|units| units.elements());
+    for unit in listed.into_iter().flatten() {
+        let name = text_of(unit, "unit_name");
+        let multiplier = number_of(unit, "multiplier").filter(|n| *n > 0.0);
+        if let (false, Some(multiplier)) = (name.is_empty(), multiplier.or(Some(1.0))) {
+            units.push(name);
+            multipliers.push(multiplier);
+        }
+    }
+    let unit_required = number_of(element, "unitgradingtype").is_some_and(|n| n > 0.0);
+    Ok(Kind::Numerical { answers: list, units, multipliers, unit_required })
 }
 
 fn pairs(element: &Element) -> Vec<Pair> {

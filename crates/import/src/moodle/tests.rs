@@ -52,7 +52,7 @@ fn texts_have_formats_files_and_sections() {
     );
     let Kind::Choice { single: true, answers, shuffle: false } = &question.kind else { panic!() };
     assert_eq!((answers[0].feedback.text.as_str(), answers[1].weight), ("ok", -33.33333));
-    assert_eq!((question.tags.len(), question.dropped.len()), (1, 1));
+    assert_eq!((question.tags.len(), question.hints.len(), question.dropped.len()), (1, 1, 0));
 }
 
 #[test]
@@ -73,9 +73,12 @@ fn numbers_have_tolerances_and_units() {
          <answer fraction='0'><text>*</text></answer>\
          <units><unit><multiplier>1</multiplier><unit_name>m</unit_name></unit></units></question>",
     );
-    let Kind::Numerical { answers, units } = &question.kind else { panic!() };
+    let Kind::Numerical { answers, units, multipliers, unit_required } = &question.kind else {
+        panic!()
+    };
     assert_eq!(answers[0].number, Number::Value { value: 3.5, tolerance: 0.1 });
     assert_eq!((&answers[1].number, &units[..]), (&Number::Any, &["m".to_owned()][..]));
+    assert_eq!((&multipliers[..], *unit_required), (&[1.0][..], false));
 }
 
 #[test]

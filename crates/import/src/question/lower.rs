@@ -2,7 +2,9 @@
 //! a question whose kind has no counterpart is kept as text, with the reason in its item of the report.
 
 mod text;
+mod typed;
 
+use carrel_model::text::language::true_false;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, ClozeGap, GAP, Kind, Number, NumericAnswer, Pair, Question, Text};
@@ -51,6 +53,9 @@ pub(crate) fn lower(question: &Question, id: &str, context: &mut Context<'_>) ->
         if prompt.markdown.is_empty() && prompt.image.is_none() && block.markdown.is_empty() {
             context.item.lower(Level::Refused, "the question has no text");
             return Ok(Lowered::Refused);
+        }
+        if !question.hints.is_empty() {
+            context.item.changed("hints were removed");
         }
         return Ok(match question.kind {
             Kind::Description => Lowered::Description(block),
@@ -119,14 +124,19 @@ fn kind(
             keep(context, &reason)
         }
         Kind::TrueFalse { answer, right, wrong } => {
-            let (yes, no) = true_false(context.lang);
-            let mut choices = Vec::new();
-            for (id, label, value) in [("true", yes, true), ("false", no, false)] {
+            let mut mapped = Mapped::new("true-false", json!({ "answer": answer }));
+            let mut given = Map::new();
+            for (id, value) in [("true", true), ("false", false)] {
                 let feedback = if value == *answer { right } else { wrong };
                 let feedback = texts.feedback(feedback, context)?;
-                choices.push(choice(id.to_owned(), label.to_owned(), value == *answer, feedback));
+                if !feedback.is_empty() {
+                    given.insert(id.to_owned(), json!(feedback));
+                }
             }
-            Ok(Some(Mapped::new("single", json!({ "choices": choices }))))
+            if !given.is_empty() {
+                mapped.fields.insert("feedback".to_owned(), Value::Object(given));
+            }
+            Ok(Some(mapped))
         }
         Kind::Choice { single, answers, .. } => choices(*single, answers, texts, context),
         Kind::Short { answers, case } => {
@@ -144,7 +154,12 @@ fn kind(
             }
             Ok(Some(mapped))
         }
-        Kind::Numerical { answers, units } => numerical(answers, units, context),
+        Kind::Numerical { answers, units, multipliers, unit_required } => {
+            let units: Vec<(&str, f64)> =
+                units.iter().map(String::as_str).zip(multipliers.iter().copied()).collect();
+            let fields = typed::numbers(answers, &units, *unit_required, texts, context)?;
+            Ok(fields.map(|fields| Mapped::new("numeric", Value::Object(fields))))
+        }
         Kind::Match { pairs } => matching(pairs, texts, context),
         Kind::Order { items } => {
             let mut list = Vec::new();
@@ -156,7 +171,7 @@ fn kind(
             }
             Ok(Some(Mapped::new("order", json!({ "items": list }))))
         }
-        Kind::Cloze { gaps } => cloze(gaps, context),
+        Kind::Cloze { gaps } => typed::cloze(gaps, texts, context),
     }
 }
 
@@ -259,35 +274,6 @@ fn report_feedback<'t>(feedback: impl Iterator<Item = &'t Text>, context: &mut C
     }
 }
 
-fn numerical(
-    answers: &[NumericAnswer],
-    units: &[String],
-    context: &mut Context<'_>,
-) -> Result<Option<Mapped>> {
-    let mut accepted = Vec::new();
-    for answer in answers.iter().filter(|a| a.weight >= FULL) {
-        match answer.number {
-            Number::Value { value, tolerance: 0.0 } if units.is_empty() => {
-                accepted.push(value.to_string());
-            }
-            _ => {
-                accepted.clear();
-                break;
-            }
-        }
-    }
-    if accepted.is_empty() {
-        let reason = "numbers with a tolerance, a range or a unit are not supported";
-        context.item.lower(Level::KeptAsText, reason);
-        return Ok(None);
-    }
-    context.item.changed(format!("the number must be typed as {}", accepted.join(" or ")));
-    report_feedback(answers.iter().map(|a| &a.feedback), context);
-    let mut mapped = Mapped::new("fill", json!({ "blanks": [accepted] }));
-    mapped.gaps = 1;
-    Ok(Some(mapped))
-}
-
 fn matching(
     pairs: &[Pair],
     texts: &mut Texts<'_>,
@@ -312,41 +298,6 @@ fn matching(
         return Ok(None);
     }
     Ok(Some(Mapped::new("match", json!({ "pairs": list }))))
-}
-
-fn cloze(gaps: &[ClozeGap], context: &mut Context<'_>) -> Result<Option<Mapped>> {
-    let (mut blanks, mut cases, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-    for gap in gaps {
-        let ClozeGap::Short { points, answers, case } = gap else {
-            let reason = "a text with gaps that are numbers or choices is not supported";
-            context.item.lower(Level::KeptAsText, reason);
-            return Ok(None);
-        };
-        let Some(accepted) = spellings(answers, context) else {
-            context.item.lower(Level::KeptAsText, "a gap has no answer that can be compared");
-            return Ok(None);
-        };
-        report_feedback(answers.iter().map(|a| &a.feedback), context);
-        blanks.push(json!(accepted));
-        cases.push(*case);
-        weights.push(*points);
-    }
-    if blanks.is_empty() {
-        context.item.lower(Level::KeptAsText, "the text has no gap");
-        return Ok(None);
-    }
-    if weights.iter().any(|points| *points != weights[0]) {
-        context.item.changed("the gaps had different points; now they have the same");
-    }
-    if cases.iter().any(|case| *case != cases[0]) {
-        context.item.changed("capital letters counted in some gaps; now they count in none");
-    }
-    let mut mapped = Mapped::new("fill", json!({ "blanks": blanks }));
-    mapped.gaps = blanks.len();
-    if cases.iter().all(|case| *case) {
-        mapped.fields.insert("exact".to_owned(), json!(true));
-    }
-    Ok(Some(mapped))
 }
 
 /// Returns the JSON of the question.
@@ -393,6 +344,21 @@ fn written(
     }
     if let Some(path) = prompt.audio {
         fields.insert("audio".to_owned(), json!(path));
+    }
+    let mut hints = Vec::new();
+    for hint in &question.hints {
+        hints.push(texts.feedback(hint, context)?);
+    }
+    hints.retain(|hint| !hint.is_empty());
+    if !hints.is_empty() {
+        fields.insert("hints".to_owned(), json!(hints));
+        let penalty = (question.penalty * 100.0).round() as u32;
+        if penalty > 0 {
+            fields.insert("hintPenalty".to_owned(), json!(penalty));
+            context.item.changed(format!(
+                "each hint costs {penalty} % of the points; before, each wrong try did"
+            ));
+        }
     }
     let explanation = texts.feedback(&question.feedback, context)?;
     if !explanation.is_empty() {
@@ -448,7 +414,7 @@ fn solution(kind: &Kind, lang: &str) -> Vec<(bool, String)> {
         Kind::Short { answers: list, .. } => {
             answers(list).into_iter().filter(|(r, _)| *r).collect()
         }
-        Kind::Numerical { answers: list, units } => {
+        Kind::Numerical { answers: list, units, .. } => {
             let mut lines = numbers(list);
             lines.extend(units.iter().map(|unit| (false, unit.clone())));
             lines
@@ -482,25 +448,6 @@ fn number_text(number: &Number) -> String {
         Number::Value { value, tolerance } => format!("{value} ± {tolerance}"),
         Number::Range { low, high } => format!("{low} … {high}"),
         Number::Any => "*".to_owned(),
-    }
-}
-
-/// Returns the words for true and false in the language of the course, else in English.
-fn true_false(lang: &str) -> (&'static str, &'static str) {
-    match lang.split('-').next().unwrap_or_default() {
-        "ar" => ("صواب", "خطأ"),
-        "de" => ("Wahr", "Falsch"),
-        "es" => ("Verdadero", "Falso"),
-        "fr" => ("Vrai", "Faux"),
-        "it" => ("Vero", "Falso"),
-        "nl" => ("Waar", "Onwaar"),
-        "pl" => ("Prawda", "Fałsz"),
-        "pt" => ("Verdadeiro", "Falso"),
-        "ru" => ("Верно", "Неверно"),
-        "sw" => ("Kweli", "Si kweli"),
-        "tr" => ("Doğru", "Yanlış"),
-        "zh" => ("对", "错"),
-        _ => ("True", "False"),
     }
 }
 

@@ -114,6 +114,10 @@ pub enum Kind {
     Numerical {
         answers: Vec<NumericAnswer>,
         units: Vec<String>,
+        /// For each unit, the factor by which a number in the first unit is multiplied.
+        multipliers: Vec<f64>,
+        /// True if a number without a unit is not right.
+        unit_required: bool,
     },
     Match {
         pairs: Vec<Pair>,
@@ -176,7 +180,11 @@ pub struct Question {
     pub feedback: Text,
     pub points: f64,
     pub files: Vec<EmbeddedFile>,
-    /// Parts of the question that are not in this form, such as hints.
+    /// Shown one after the other on request.
+    pub hints: Vec<Text>,
+    /// Part of the points that a wrong try costs, 0 to 1.
+    pub penalty: f64,
+    /// Parts of the question that are not in this form, such as feedback to all wrong answers.
     pub dropped: Vec<String>,
 }
 
@@ -194,6 +202,8 @@ impl Question {
             feedback: Text::default(),
             points: 1.0,
             files: Vec::new(),
+            hints: Vec::new(),
+            penalty: 0.0,
             dropped: Vec::new(),
         }
     }

@@ -251,6 +251,31 @@ async fn sessions_end_with_the_study_day_and_streaks_count_days() {
 }
 
 #[tokio::test]
+async fn a_submission_after_the_deadline_counts_as_made_then() {
+    let choice = |id: &str| Response::Choice { chosen: vec![slug(id)] };
+    let submit = async |answers: usize, wait_ms: i64| {
+        let d = device();
+        let quiz = (item("rivers/bends"), BlobHash::of(b"v1"));
+        let attempt = d.learning.start_attempt(&quiz.0, quiz.1).await.unwrap().attempt;
+        for n in 0..answers {
+            let question = slug(&format!("q{n}"));
+            d.learning.save_answer(attempt.id, &question, &choice("x")).await.unwrap();
+        }
+        assert_eq!(d.learning.open_attempts().await.unwrap(), [attempt.clone()]);
+        d.clock.advance(wait_ms);
+        let deadline = attempt.started_ms + 60_000;
+        let done = d.learning.submit_attempt_until(attempt.id, Some(deadline)).await.unwrap();
+        assert_eq!(d.learning.open_attempts().await.unwrap(), []);
+        assert_eq!(done.answers.len(), answers);
+        done.attempt.submitted_ms.unwrap() - attempt.started_ms
+    };
+    assert!(submit(1, 30_000).await < 60_000, "in time");
+    let (one, two) = (submit(1, 600_000).await, submit(2, 3_600_000).await);
+    assert!((60_000..62_000).contains(&one), "{one}");
+    assert!(two < one, "of two devices, the submission with more answers is the earlier one");
+}
+
+#[tokio::test]
 async fn the_summary_covers_thirty_days() {
     let d = device();
     let study = async |story: &str| {

@@ -5,12 +5,20 @@
 
 use std::collections::BTreeSet;
 
+use super::quiz::Quiz;
 use crate::{AttemptId, lattice::Attempt};
 
 /// Returns the attempt that a learner continues: the last started of those that are not submitted, whatever version of
 /// the quiz it was started at. It does not count until it is submitted. `attempts`: attempts at one quiz.
 pub fn open_attempt<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Option<&'a Attempt> {
     attempts.into_iter().filter(|a| a.is_open()).max_by_key(|a| (a.started_ms, a.id))
+}
+
+impl Quiz {
+    /// Returns the time (UTC, ms) at which an attempt that started at `started_ms` is over; `None` without a limit.
+    pub fn deadline_ms(&self, started_ms: i64) -> Option<i64> {
+        self.time_limit_s.map(|limit| started_ms.saturating_add(i64::from(limit) * 1000))
+    }
 }
 
 /// The fields of a submitted attempt that are needed to apply the limit.

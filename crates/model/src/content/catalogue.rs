@@ -17,6 +17,22 @@ pub enum Difficulty {
     Intermediate,
     /// Solid knowledge needed.
     Advanced,
+    /// Experience in the field needed.
+    Expert,
+}
+
+impl CourseMeta {
+    /// Returns the level declared by the author.
+    pub fn level(&self) -> Difficulty {
+        if self.is_expert { Difficulty::Expert } else { self.difficulty }
+    }
+    /// Returns the fields `difficulty` and `is_expert` for a level.
+    pub fn level_fields(level: Difficulty) -> (Difficulty, bool) {
+        match level {
+            Difficulty::Expert => (Difficulty::Advanced, true),
+            level => (level, false),
+        }
+    }
 }
 
 /// Type of a section, as declared by the author.
@@ -53,8 +69,13 @@ pub struct CourseMeta {
     /// Writing direction of the texts.
     #[serde(default)]
     pub dir: Dir,
-    /// Level declared by the author.
+    /// Level declared by the author. Of an expert course `ADVANCED`, with `isExpert`: earlier releases do not know the
+    /// level, and could not read the catalogue.
     pub difficulty: Difficulty,
+    /// True for the level `EXPERT`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub is_expert: bool,
     /// Category for filtering; may be empty.
     #[serde(default)]
     pub category: String,

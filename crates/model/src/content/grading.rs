@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::quiz::{Question, QuestionKind, Quiz, Response};
-use crate::{
-    Slug,
-    text::{fold_exact, is_same_answer},
+use super::{
+    numeric::{NumberProblem, grade_number},
+    quiz::{Gap, GivenAnswer, Question, QuestionKind, Quiz, Response},
+    typed::{TextMatch, match_text},
 };
+use crate::{Slug, text::fold_exact};
 
 /// Score of one question, in thousandths of a point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -23,8 +24,27 @@ pub struct QuestionResult {
     pub max_points: i64,
     /// True if there is an answer, correct or not.
     pub answered: bool,
-    /// For an answered fill-in question, whether each blank is right; otherwise empty.
+    /// For an answered fill-in question, whether each blank scores all its points; otherwise empty.
     pub blanks: Vec<bool>,
+    /// For an answer to a fill-in, numeric or cloze question, the result of each blank, number or gap; otherwise empty.
+    #[serde(default)]
+    pub parts: Vec<PartResult>,
+}
+
+/// Result of a blank, a number or a gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct PartResult {
+    /// Percentage of the points of this part, 0 to 100.
+    pub percent: u8,
+    /// How a typed text matches. A number or choice is right or wrong.
+    pub matched: TextMatch,
+    /// Inline HTML of the author for this answer; may be empty.
+    pub feedback: String,
+    /// Why a typed number is not graded until it is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub problem: Option<NumberProblem>,
 }
 
 /// Score of an attempt, in thousandths of a point.
@@ -60,21 +80,22 @@ impl Score {
     }
 }
 
-/// Scores a quiz. A missing answer, or one that does not match the kind of its question, scores 0.
-pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) -> Score {
+/// Scores the questions of an attempt (`Quiz::for_attempt`). A missing answer, or one that does not match the kind of
+/// its question, scores 0.
+pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a GivenAnswer>) -> Score {
     let questions: Vec<QuestionResult> = quiz
         .questions
         .iter()
         .map(|q| {
-            let response = answer(&q.id);
-            let max_points = i64::from(q.points) * 1000;
-            QuestionResult {
+            let unanswered = || QuestionResult {
                 question: q.id.clone(),
-                points: response.map_or(0, |r| grade_question(q, r, &quiz.lang)),
-                max_points,
-                answered: response.is_some(),
-                blanks: response.map_or_else(Vec::new, |r| right_blanks(q, r, &quiz.lang)),
-            }
+                points: 0,
+                max_points: i64::from(q.points) * 1000,
+                answered: false,
+                blanks: Vec::new(),
+                parts: Vec::new(),
+            };
+            answer(&q.id).map_or_else(unanswered, |r| check_answer(q, r, &quiz.lang))
         })
         .collect();
     let points = questions.iter().map(|q| q.points).sum();
@@ -87,45 +108,150 @@ fn is_passed(points: i64, max_points: i64, pass: u8) -> bool {
     points * 100 >= max_points * i64::from(pass)
 }
 
-/// Returns thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md. `lang`: language tag
-/// of the quiz, which decides how typed answers are compared.
-pub fn grade_question(question: &Question, response: &Response, lang: &str) -> i64 {
-    let full = i64::from(question.points) * 1000;
-    let share =
-        |right: usize, of: usize| if of == 0 { full } else { full * right as i64 / of as i64 };
-    match (&question.kind, response) {
+/// Returns the result of one answer, by the partial-credit rules of docs/PACKAGE.md. `lang`: language tag of the quiz,
+/// which decides how typed answers are compared.
+pub fn check_answer(question: &Question, given: &GivenAnswer, lang: &str) -> QuestionResult {
+    let max_points = i64::from(question.points) * 1000;
+    let response = &given.response;
+    let (share, parts) = check(&question.kind, response, lang);
+    let hints = i64::from(given.hints).min(question.hints.len() as i64);
+    let kept = (100 - hints * i64::from(question.hint_penalty)).max(0);
+    QuestionResult {
+        question: question.id.clone(),
+        points: share.of(max_points) * kept / 100,
+        max_points,
+        answered: !response.is_empty(),
+        blanks: match &question.kind {
+            QuestionKind::Fill { .. } => parts.iter().map(|p| p.percent == 100).collect(),
+            _ => Vec::new(),
+        },
+        parts,
+    }
+}
+
+/// A part of the points of a question.
+#[derive(Clone, Copy)]
+struct Share {
+    right: i64,
+    of: i64,
+}
+
+impl Share {
+    const ALL: Self = Self { right: 1, of: 1 };
+    const NOTHING: Self = Self { right: 0, of: 1 };
+
+    fn new(right: usize, of: usize) -> Self {
+        if of == 0 { Self::ALL } else { Self { right: right as i64, of: of as i64 } }
+    }
+    /// Returns this part of `points`, rounded down.
+    fn of(self, points: i64) -> i64 {
+        points * self.right / self.of
+    }
+}
+
+fn check(kind: &QuestionKind, response: &Response, lang: &str) -> (Share, Vec<PartResult>) {
+    match (kind, response) {
+        (QuestionKind::Fill { blanks, exact, rules }, Response::Fill { texts }) => {
+            let parts: Vec<PartResult> = blanks
+                .iter()
+                .enumerate()
+                .map(|(at, accepted)| {
+                    let typed = texts.get(at).map_or("", String::as_str);
+                    let matched = match_text(accepted, typed, *exact, lang);
+                    PartResult {
+                        percent: rules.percent(matched),
+                        matched,
+                        feedback: rules.feedback(matched).to_owned(),
+                        problem: None,
+                    }
+                })
+                .collect();
+            let sum: usize = parts.iter().map(|p| usize::from(p.percent)).sum();
+            (Share::new(sum, 100 * parts.len()), parts)
+        }
+        (QuestionKind::Numeric { answers, unit }, Response::Number { text, lang: of, decimal }) => {
+            let result = grade_number(answers, *unit, (text, of, *decimal), lang);
+            let matched = result.matched.and_then(|at| answers.get(at));
+            let part = PartResult {
+                percent: result.percent,
+                matched: if result.percent > 0 { TextMatch::Right } else { TextMatch::Wrong },
+                feedback: matched.map(|a| a.feedback.clone()).unwrap_or_default(),
+                problem: result.problem.filter(|_| !response.is_empty()),
+            };
+            (Share::new(result.percent.into(), 100), vec![part])
+        }
+        (QuestionKind::Cloze { gaps }, Response::Cloze { gaps: given }) => {
+            check_gaps(gaps, given, lang)
+        }
+        _ => (share(kind, response), Vec::new()),
+    }
+}
+
+/// Returns the sum of the gaps, by their weights.
+fn check_gaps(gaps: &[Gap], given: &[Option<Response>], lang: &str) -> (Share, Vec<PartResult>) {
+    /// Denominator of the parts of a gap.
+    const PARTS: i64 = 100_000;
+    let mut parts = Vec::new();
+    let (mut right, mut of) = (0, 0);
+    for (at, gap) in gaps.iter().enumerate() {
+        let weight = i64::from(gap.weight.min(1000));
+        of += weight * PARTS;
+        let response = given.get(at).and_then(Option::as_ref);
+        let (share, inner) = response
+            .map_or((Share::NOTHING, Vec::new()), |response| check(&gap.kind, response, lang));
+        right += weight * share.of(PARTS);
+        let part = inner.into_iter().next().unwrap_or_else(|| PartResult {
+            percent: u8::try_from(share.of(100)).unwrap_or(100),
+            matched: if share.of(100) == 100 { TextMatch::Right } else { TextMatch::Wrong },
+            feedback: chosen_feedback(&gap.kind, response),
+            problem: None,
+        });
+        parts.push(part);
+    }
+    (if of == 0 { Share::ALL } else { Share { right, of } }, parts)
+}
+
+/// Returns the feedback of the chosen choice.
+fn chosen_feedback(kind: &QuestionKind, response: Option<&Response>) -> String {
+    match (kind, response) {
+        (QuestionKind::Single { choices }, Some(Response::Choice { chosen })) => {
+            let choice = choices.iter().find(|c| chosen.first() == Some(&c.id));
+            choice.map(|c| c.feedback.clone()).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Returns the part of the points of a question whose answer has no typed parts.
+fn share(kind: &QuestionKind, response: &Response) -> Share {
+    match (kind, response) {
         (QuestionKind::Single { choices }, Response::Choice { chosen }) => {
             let right = choices.iter().find(|c| c.correct).map(|c| &c.id);
-            if chosen.len() == 1 && chosen.first() == right { full } else { 0 }
+            if chosen.len() == 1 && chosen.first() == right { Share::ALL } else { Share::NOTHING }
         }
         (QuestionKind::Multiple { choices }, Response::Choice { chosen }) => {
-            let picked = |correct: bool| {
-                choices.iter().filter(|c| c.correct == correct && chosen.contains(&c.id)).count()
-            };
-            let of = choices.iter().filter(|c| c.correct).count();
-            if of == 0 {
-                return if picked(false) == 0 { full } else { 0 };
-            }
-            share(picked(true).saturating_sub(picked(false)), of)
+            chosen_share(&choices.iter().map(|c| (&c.id, c.correct)).collect::<Vec<_>>(), chosen)
         }
-        (QuestionKind::Fill { blanks, .. }, Response::Fill { .. }) => {
-            let right = right_blanks(question, response, lang);
-            share(right.iter().filter(|right| **right).count(), blanks.len())
+        (QuestionKind::Hotspot { regions }, Response::Choice { chosen }) => {
+            chosen_share(&regions.iter().map(|r| (&r.id, r.correct)).collect::<Vec<_>>(), chosen)
         }
         (QuestionKind::Order { items }, Response::Order { order }) => {
             let mut seen = order.clone();
             seen.sort_unstable();
             if !seen.iter().copied().eq(0..items.len() as u32) {
-                return 0;
+                return Share::NOTHING;
             }
             let right: Vec<String> = items.iter().map(|item| comparable(item)).collect();
             let given: Vec<&String> =
                 order.iter().filter_map(|index| right.get(*index as usize)).collect();
             if given.iter().copied().eq(&right) {
-                return full;
+                return Share::ALL;
             }
             // Another order of a text with repeated words may consist of the same pairs.
-            share(kept_pairs(&right, &given).min(items.len().saturating_sub(2)), items.len() - 1)
+            Share::new(
+                kept_pairs(&right, &given).min(items.len().saturating_sub(2)),
+                items.len() - 1,
+            )
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
             // If the same text occurs twice on the right side, either occurrence is correct.
@@ -134,28 +260,25 @@ pub fn grade_question(question: &Question, response: &Response, lang: &str) -> i
                     .zip(pairs.get(i))
                     .is_some_and(|(chosen, own)| comparable(&chosen.1) == comparable(&own.1))
             };
-            share(
+            Share::new(
                 right.iter().enumerate().filter(|x| hit(*x)).count().min(pairs.len()),
                 pairs.len(),
             )
         }
-        _ => 0,
+        _ => Share::NOTHING,
     }
 }
 
-/// Returns for each blank of a fill-in question whether the typed text is right; empty for other kinds and answers.
-pub fn right_blanks(question: &Question, response: &Response, lang: &str) -> Vec<bool> {
-    let (QuestionKind::Fill { blanks, exact }, Response::Fill { texts }) =
-        (&question.kind, response)
-    else {
-        return Vec::new();
+/// Returns the right options that were chosen, less the wrong ones.
+fn chosen_share(options: &[(&Slug, bool)], chosen: &[Slug]) -> Share {
+    let picked = |correct: bool| {
+        options.iter().filter(|(id, right)| *right == correct && chosen.contains(id)).count()
     };
-    let is_right = |(accepted, text): (&Vec<String>, &String)| {
-        accepted.iter().any(|a| is_same_answer(a, text, *exact, lang))
-    };
-    let mut right: Vec<bool> = blanks.iter().zip(texts).map(is_right).collect();
-    right.resize(blanks.len(), false);
-    right
+    let of = options.iter().filter(|(_, right)| *right).count();
+    if of == 0 {
+        return if picked(false) == 0 { Share::ALL } else { Share::NOTHING };
+    }
+    Share::new(picked(true).saturating_sub(picked(false)), of)
 }
 
 /// Returns the number of adjacent items of `given` that are adjacent in `right` too. Repeated pairs count as often as in
@@ -198,148 +321,4 @@ fn comparable(html: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Choice;
-
-    fn slug(s: &str) -> Slug {
-        Slug::new(s).unwrap()
-    }
-    fn question(points: u32, kind: QuestionKind) -> Question {
-        Question {
-            id: slug("q"),
-            prompt: String::new(),
-            points,
-            image: None,
-            audio: None,
-            explanation: String::new(),
-            kind,
-        }
-    }
-    fn choices(right: &[&str], wrong: &[&str]) -> Vec<Choice> {
-        let make = |id: &&str, correct| Choice {
-            id: slug(id),
-            text: (*id).to_owned(),
-            correct,
-            feedback: String::new(),
-        };
-        right.iter().map(|c| make(c, true)).chain(wrong.iter().map(|c| make(c, false))).collect()
-    }
-    fn chosen(ids: &[&str]) -> Response {
-        Response::Choice { chosen: ids.iter().map(|s| slug(s)).collect() }
-    }
-
-    #[test]
-    fn scores_follow_the_rules_of_package_md() {
-        let single = question(1, QuestionKind::Single { choices: choices(&["a"], &["b"]) });
-        let multiple =
-            question(2, QuestionKind::Multiple { choices: choices(&["a", "b"], &["c", "d"]) });
-        let fill = question(
-            2,
-            QuestionKind::Fill {
-                blanks: vec![vec!["Oxbow".into(), "ox-bow".into()], vec!["é".into()]],
-                exact: false,
-            },
-        );
-        let order = question(
-            3,
-            QuestionKind::Order { items: (0..4).map(|n: u32| n.to_string()).collect() },
-        );
-        let pairs =
-            vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "1".into())];
-        let matching = question(3, QuestionKind::Match { pairs });
-        let texts =
-            |t: &[&str]| Response::Fill { texts: t.iter().map(|s| (*s).to_owned()).collect() };
-        let table = [
-            (&single, chosen(&["a"]), 1000),
-            (&single, chosen(&["b"]), 0),
-            (&single, chosen(&["a", "b"]), 0),
-            (&single, chosen(&[]), 0),
-            (&multiple, chosen(&["a", "b"]), 2000),
-            (&multiple, chosen(&["a"]), 1000),
-            (&multiple, chosen(&["a", "b", "c"]), 1000),
-            (&multiple, chosen(&["c", "d"]), 0),
-            (&fill, texts(&[" oxBOW ", "e\u{301}"]), 2000),
-            (&fill, texts(&["ox-bow"]), 1000),
-            (&fill, texts(&["lake", "e"]), 0),
-            (&order, Response::Order { order: vec![0, 1, 2, 3] }, 3000),
-            (&order, Response::Order { order: vec![1, 2, 3, 0] }, 2000),
-            (&order, Response::Order { order: vec![3, 2, 1, 0] }, 0),
-            (&order, Response::Order { order: vec![0, 0, 1, 2] }, 0),
-            (&matching, Response::Match { right: vec![Some(2), Some(1), Some(0)] }, 3000),
-            (&matching, Response::Match { right: vec![Some(1), None, Some(9)] }, 0),
-            (&single, texts(&["a"]), 0),
-        ];
-        for (i, (question, response, points)) in table.into_iter().enumerate() {
-            assert_eq!(grade_question(question, &response, "en"), points, "row {i}");
-        }
-    }
-
-    #[test]
-    fn equal_items_of_an_order_are_interchangeable() {
-        let items = |texts: &[&str]| QuestionKind::Order {
-            items: texts.iter().map(|t| (*t).to_owned()).collect(),
-        };
-        let sentence = items(&["the", "cat", "saw", "<em>the</em>", "dog"]);
-        let letters = items(&["a", "b", "a", "c", "a"]);
-        let powers = items(&["10<sup>2</sup>", "102"]);
-        let accents = items(&["caf\u{e9} x", "cafe\u{301}  x", "tea"]);
-        for (kind, order, points) in [
-            (&sentence, vec![0, 1, 2, 3, 4], 4000),
-            (&sentence, vec![3, 1, 2, 0, 4], 4000),
-            (&sentence, vec![0, 4, 2, 3, 1], 3000),
-            (&sentence, vec![0, 3, 1, 2, 4], 2000),
-            // The same pairs in another order are not the right order.
-            (&letters, vec![0, 3, 2, 1, 4], 3000),
-            (&letters, vec![4, 1, 0, 3, 2], 4000),
-            (&powers, vec![1, 0], 0),
-            (&accents, vec![1, 0, 2], 4000),
-            (&items(&["a"]), vec![0], 4000),
-            (&items(&[]), vec![], 4000),
-            (&items(&["a", "a"]), vec![0, 0], 0),
-        ] {
-            let question = question(4, kind.clone());
-            let response = Response::Order { order: order.clone() };
-            assert_eq!(grade_question(&question, &response, "en"), points, "{kind:?} {order:?}");
-        }
-        let pairs = vec![("x".into(), "the".into()), ("y".into(), "<b>the</b>".into())];
-        let question = question(2, QuestionKind::Match { pairs });
-        let swapped = Response::Match { right: vec![Some(1), Some(0)] };
-        assert_eq!(grade_question(&question, &swapped, "en"), 2000);
-    }
-
-    #[test]
-    fn typed_answers_are_compared_in_the_language_of_the_quiz() {
-        let fill = |accepted: &str, exact| {
-            question(1, QuestionKind::Fill { blanks: vec![vec![accepted.into()]], exact })
-        };
-        for (accepted, typed, exact, lang, is_right) in [
-            ("3.5", "3,5", false, "de", true),
-            ("3,5", "3.5", false, "de", true),
-            ("3.5", "3,5", false, "en", false),
-            ("3.5", "3,5", true, "de", false),
-            ("kapı", "KAPI", false, "tr", true),
-            ("kapı", "kapi", false, "tr", false),
-            ("don't", "don’t", false, "en", true),
-            ("café", "cafe\u{301}", true, "fr", true),
-        ] {
-            let response = Response::Fill { texts: vec![typed.into()] };
-            let (question, points) = (fill(accepted, exact), i64::from(is_right) * 1000);
-            assert_eq!(grade_question(&question, &response, lang), points, "{accepted} {typed}");
-            assert_eq!(right_blanks(&question, &response, lang), [is_right], "{accepted} {typed}");
-        }
-        let two =
-            QuestionKind::Fill { blanks: vec![vec!["a".into()], vec!["b".into()]], exact: false };
-        let response = Response::Fill { texts: vec!["A".into()] };
-        assert_eq!(right_blanks(&question(2, two), &response, "en"), [true, false]);
-    }
-
-    #[test]
-    fn a_score_of_an_unknown_quiz_is_passed_or_not_known() {
-        for (points, max_points, passed) in
-            [(1000, 1000, Some(true)), (999, 1000, None), (0, 1000, None), (0, 0, Some(true))]
-        {
-            assert_eq!(Score::of_unknown_quiz(points, max_points).passed, passed, "{points}");
-        }
-    }
-}
+mod tests;

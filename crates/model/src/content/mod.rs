@@ -9,8 +9,11 @@ mod catalogue;
 mod fonts;
 mod grading;
 mod manifest;
+mod numeric;
+mod paper;
 mod quiz;
 mod story;
+mod typed;
 
 pub use attempts::{Submitted, counted_attempts, has_attempts_left, open_attempt};
 pub use block::{
@@ -21,10 +24,15 @@ pub use catalogue::{
     StoryInCourse, StoryMeta,
 };
 pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
-pub use grading::{QuestionResult, Score, grade, grade_question, right_blanks};
+pub use grading::{PartResult, QuestionResult, Score, check_answer, grade};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
     SignedManifest,
 };
-pub use quiz::{Choice, Question, QuestionKind, Quiz, Response};
+pub use numeric::{AcceptedNumber, NumberProblem, NumberResult, ReadingChoice, UnitPolicy};
+pub use quiz::{
+    Choice, Gap, GivenAnswer, Pool, Question, QuestionKind, Quiz, Region, RegionShape, Response,
+    ReviewPolicy,
+};
 pub use story::{Page, Sentence, Story, StoryQuiz, VocabularyEntry, WordSpan};
+pub use typed::{TextMatch, TextRule, TextRules};

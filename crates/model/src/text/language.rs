@@ -136,9 +136,37 @@ pub fn has_decimal_comma(tag: &str) -> bool {
         != contains(data::OTHER_SEPARATOR, &tag.language_region())
 }
 
+/// Languages with a decimal comma that group digits with points (CLDR); the others use spaces.
+const GROUP_POINTS: &str = "az blo bs ca da de dsb el es eu fo fur gl hr hsb ia id is it jgo kl km ku lb lo mk nl pt \
+    ro rw sc scn sl smn sr sw tr vi wo ar en ms";
+
+/// Returns true if numbers of this language and region have a decimal comma, and groups of digits with points.
+pub fn has_group_points(tag: &str) -> bool {
+    has_decimal_comma(tag) && contains(GROUP_POINTS, &LanguageTag::parse(tag).language)
+}
+
 /// Returns true if dotted and dotless I are two letters of this language, as in Turkish.
 pub fn has_dotless_i(tag: &str) -> bool {
     contains(DOTLESS_I, &LanguageTag::parse(tag).language)
+}
+
+/// Returns the words for true and false in a language, else in English.
+pub fn true_false(tag: &str) -> (&'static str, &'static str) {
+    match primary(tag).as_str() {
+        "ar" => ("صواب", "خطأ"),
+        "de" => ("Wahr", "Falsch"),
+        "es" => ("Verdadero", "Falso"),
+        "fr" => ("Vrai", "Faux"),
+        "it" => ("Vero", "Falso"),
+        "nl" => ("Waar", "Onwaar"),
+        "pl" => ("Prawda", "Fałsz"),
+        "pt" => ("Verdadeiro", "Falso"),
+        "ru" => ("Верно", "Неверно"),
+        "sw" => ("Kweli", "Si kweli"),
+        "tr" => ("Doğru", "Yanlış"),
+        "zh" => ("对", "错"),
+        _ => ("True", "False"),
+    }
 }
 
 /// Chinese languages that are usually written in traditional characters; the others in simplified ones.

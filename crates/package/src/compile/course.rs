@@ -64,13 +64,15 @@ pub(super) fn lower(
     let lessons = outlines;
     let vocabulary = (!vocabulary.is_empty()).then(|| context.put_json(&vocabulary));
     let section_count = lessons.iter().map(|l| l.sections.len()).sum::<usize>();
+    let (difficulty, is_expert) = CourseMeta::level_fields(difficulty?);
     let meta = CourseMeta {
         id: metadata.id?,
         title: metadata.title,
         description: metadata.description,
         lang: metadata.lang,
         dir: metadata.dir,
-        difficulty: difficulty?,
+        difficulty,
+        is_expert,
         category: metadata.category,
         tags: metadata.tags,
         hours,

@@ -15,9 +15,9 @@ use crate::media::error::MediaError;
 use crate::media::formats::OtherFormat;
 use crate::media::guard::guarded;
 use crate::media::probe::{Kind, kind_on_disk};
+use crate::media::prologue;
 use crate::media::raster;
 use crate::media::recording::{self, PreparedRecording, RecordingFault, RecordingResult};
-use crate::media::svg;
 use crate::media::vtt;
 use crate::problem::SourceLocation;
 use crate::sink::Blob;
@@ -191,12 +191,14 @@ impl CompileContext<'_> {
 
     fn drawing(&self, path: &str) -> Option<raster::ScaledImage> {
         let bytes = self.read(path, self.options.limits.text_bytes)?;
-        let text = svg::decode(bytes).map_err(|error| {
+        let text = prologue::decode(bytes).map_err(|error| {
             let at = SourceLocation { file: path, line: error.line };
             self.problems.error(at, "not-utf8", error.message, encoding::SAVE_HINT);
         });
         let text = text.ok()?;
-        let result = guarded("svg-broken", || svg::clean(&text));
+        let result = guarded("svg-broken", || {
+            carrel_svg::clean(&text).map_err(|(line, error)| (line, error.into()))
+        });
         match result.unwrap_or_else(|error| Err((1, error))) {
             Ok(drawing) => {
                 if !drawing.states_size {

@@ -3,9 +3,9 @@
 //! Not here: grading (`carrel_model::content::grade`).
 
 use carrel_model::{
-    ItemId,
-    content::{Choice, Dir, Question, QuestionKind, Quiz},
-    text::fold_exact,
+    ItemId, Slug,
+    content::{Choice, Dir, Question, QuestionKind, Quiz, ReviewPolicy},
+    text::language,
 };
 
 use crate::compile::context::{CompileContext, CompiledQuiz};
@@ -16,6 +16,12 @@ use crate::source::json::{Node, Value};
 use crate::source::paths;
 use crate::text::html;
 use crate::text::markdown::{self, Origin, Scope};
+
+mod hotspot;
+mod pools;
+mod typed;
+
+use pools::Pools;
 
 /// Compiles a quiz file, once even if it is referenced several times.
 pub(crate) fn compile(
@@ -44,6 +50,13 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let attempts = fields.integer("attempts", 0..=1000).map_or(0, |n| n.value);
     let pass = fields.integer("pass", 0..=100).map_or(60, |n| n.value);
     let shuffle = fields.bool("shuffle");
+    let shuffle_questions = fields.bool("shuffleQuestions");
+    let time_limit_s = fields.integer("timeLimitMinutes", 1..=1440).map(|n| n.value * 60);
+    let review = match fields.node("review") {
+        Some(_) => fields.one_of("review", &REVIEW).unwrap_or_default(),
+        None => ReviewPolicy::default(),
+    };
+    let mut pools = Pools::read(&fields);
     let mut questions = Vec::new();
     let mut ids = UniqueIds::default();
     match fields.node("questions") {
@@ -55,11 +68,12 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     }
     for node in fields.list("questions") {
         if let Some(question) = Fields::new(node, path, problems, "a question")
-            .and_then(|f| self::question(context, f, &mut ids, scope))
+            .and_then(|f| self::question(context, f, &mut ids, &mut pools, scope, &lang))
         {
             questions.push(question);
         }
     }
+    let pools = pools.finish(&fields);
     fields.finish();
     let (id, title) = (id?, title?);
     let root = scope.root.as_ref()?;
@@ -81,6 +95,10 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
         attempts,
         pass: u8::try_from(pass).unwrap_or(100),
         shuffle,
+        shuffle_questions,
+        pools,
+        time_limit_s,
+        review,
         questions,
     };
     let body = context.put_json(&quiz);
@@ -91,7 +109,9 @@ fn question(
     context: &mut CompileContext<'_>,
     fields: Fields<'_>,
     ids: &mut UniqueIds,
+    pools: &mut Pools<'_>,
     scope: &Scope,
+    lang: &str,
 ) -> Option<Question> {
     let problems = context.problems;
     let id = fields.require_slug("id");
@@ -99,14 +119,17 @@ fn question(
     let prompt = fields.require_text("prompt");
     let texts = Texts { file: fields.file, scope, problems };
     let points = fields.integer("points", 1..=1000).map_or(1, |n| n.value);
-    let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
     let explanation =
         fields.text("explanation").map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
-    let kind = fields.one_of("kind", &kinds);
+    let kind = fields.one_of("kind", &KINDS);
+    pools.add(&fields, id.as_ref(), points);
+    let (hints, hint_penalty) = hints(&fields, &texts);
     let (mut html, mut blanks) = (String::new(), 0);
     if let Some(prompt) = prompt {
-        let (marked, count) =
-            if kind == Some(2) { mark_blanks(prompt.value) } else { (prompt.value.to_owned(), 0) };
+        let (marked, count) = match kind {
+            Some(Kind::Fill | Kind::Cloze) => mark_blanks(prompt.value),
+            _ => (prompt.value.to_owned(), 0),
+        };
         let marked = texts.prompt(&marked, prompt.line);
         if count_blanks(&marked) != count {
             fields.error(
@@ -120,28 +143,80 @@ fn question(
         texts.check_visible(&html, "prompt", prompt.value, prompt.line);
         blanks = count;
     }
-    let kind = match kind {
-        Some(0 | 1) => choices(&fields, &texts, kind == Some(0)),
-        Some(2) => fill(&fields, problems, blanks),
-        Some(3) => {
+    let compiled = match kind {
+        Some(Kind::Single | Kind::Multiple) => choices(&fields, &texts, kind == Some(Kind::Single)),
+        Some(Kind::TrueFalse) => true_false(&fields, &texts, lang),
+        Some(Kind::Fill) => typed::fill(&fields, &texts, blanks),
+        Some(Kind::Numeric) => typed::numeric(&fields, &texts),
+        Some(Kind::Cloze) => typed::cloze(&fields, &texts, blanks),
+        Some(Kind::Order) => {
             let items = fields.strings("items");
             check_count(&fields, "items", items.len());
             let items = items.iter().map(|t| texts.inline("item", t.value, t.line)).collect();
             Some(QuestionKind::Order { items })
         }
-        Some(_) => pairs(&fields, &texts),
+        Some(Kind::Hotspot) => hotspot::regions(&fields, &texts),
+        Some(Kind::Match) => pairs(&fields, &texts),
         None => {
             // Without a kind it is unknown which of these fields are valid, so none is reported.
-            for key in ["choices", "blanks", "items", "pairs", "exact"] {
+            for key in KIND_FIELDS {
                 fields.node(key);
             }
             None
         }
     };
     let (image, audio) = image_and_audio(context, &fields, paths::parent(fields.file), scope, "");
+    if kind == Some(Kind::Hotspot) && fields.node("image").is_none() {
+        fields.missing("image");
+    }
     fields.finish();
-    Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
+    Some(Question {
+        id: id?.value,
+        prompt: html,
+        points,
+        image,
+        audio,
+        explanation,
+        hints,
+        hint_penalty,
+        kind: compiled?,
+    })
 }
+
+/// The kinds of questions in a quiz file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    Multiple,
+    TrueFalse,
+    Fill,
+    Numeric,
+    Cloze,
+    Order,
+    Match,
+    Hotspot,
+}
+
+const KINDS: [(&str, Kind); 9] = [
+    ("single", Kind::Single),
+    ("multiple", Kind::Multiple),
+    ("true-false", Kind::TrueFalse),
+    ("fill", Kind::Fill),
+    ("numeric", Kind::Numeric),
+    ("cloze", Kind::Cloze),
+    ("order", Kind::Order),
+    ("match", Kind::Match),
+    ("hotspot", Kind::Hotspot),
+];
+
+const REVIEW: [(&str, ReviewPolicy); 2] =
+    [("submitted", ReviewPolicy::Submitted), ("graded", ReviewPolicy::Graded)];
+
+/// Fields that some kinds have and others do not.
+const KIND_FIELDS: [&str; 13] = [
+    "choices", "blanks", "items", "pairs", "exact", "answers", "units", "gaps", "answer", "accent",
+    "nearly", "feedback", "regions",
+];
 
 /// Compiles the texts of a question.
 struct Texts<'a> {
@@ -189,6 +264,40 @@ impl Texts<'_> {
             self.problems.error(at, "empty", message, hint);
         }
     }
+}
+
+/// Compiles the hints of a question, and the percentage of the points that each costs.
+fn hints(fields: &Fields<'_>, texts: &Texts<'_>) -> (Vec<String>, u8) {
+    let hints: Vec<String> =
+        fields.strings("hints").iter().map(|t| texts.prompt(t.value, t.line)).collect();
+    let penalty = fields.integer("hintPenalty", 0..=100).map_or(0, |n| n.value);
+    (hints, u8::try_from(penalty).unwrap_or(100))
+}
+
+/// Compiles a statement that is true or false to two choices in the language of the quiz.
+fn true_false(fields: &Fields<'_>, texts: &Texts<'_>, lang: &str) -> Option<QuestionKind> {
+    if fields.node("answer").is_none() {
+        fields.missing("answer");
+    }
+    let answer = fields.bool("answer");
+    let feedback = fields.node("feedback").and_then(|node| {
+        Fields::new(node, fields.file, texts.problems, "the feedback of a true-false question")
+    });
+    let (yes, no) = language::true_false(lang);
+    let choice = |id: &'static str, text: &str, value: bool| {
+        let feedback = feedback.as_ref().and_then(|f| f.text(id));
+        Some(Choice {
+            id: Slug::new(id).ok()?,
+            text: text.to_owned(),
+            correct: value == answer,
+            feedback: feedback.map(|t| texts.prompt(t.value, t.line)).unwrap_or_default(),
+        })
+    };
+    let choices = vec![choice("true", yes, true)?, choice("false", no, false)?];
+    if let Some(feedback) = feedback {
+        feedback.finish();
+    }
+    Some(QuestionKind::Single { choices })
 }
 
 /// Reports a list that is missing or has fewer than two entries.
@@ -252,69 +361,6 @@ fn choices(fields: &Fields<'_>, texts: &Texts<'_>, is_single: bool) -> Option<Qu
     } else {
         QuestionKind::Multiple { choices }
     })
-}
-
-fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<QuestionKind> {
-    let exact = fields.bool("exact");
-    let Some(node) = fields.node("blanks") else {
-        fields.missing("blanks");
-        return None;
-    };
-    let list = fields.list("blanks");
-    let mut accepted = Vec::new();
-    for node in list {
-        let mut spellings = Vec::new();
-        match &node.value {
-            // A single spelling may be written without a list.
-            Value::Text(text) => spellings.push(fold_exact(text)),
-            Value::List(texts) => {
-                for text in texts {
-                    match &text.value {
-                        Value::Text(text) => spellings.push(fold_exact(text)),
-                        other => problems.error(
-                            fields.at(text.line),
-                            "wrong-type",
-                            format!("an accepted spelling must be a string, not {}", other.kind()),
-                            "",
-                        ),
-                    }
-                }
-            }
-            other => problems.error(
-                fields.at(node.line),
-                "wrong-type",
-                format!("a blank must be a list of spellings, not {}", other.kind()),
-                "",
-            ),
-        }
-        if spellings.iter().all(String::is_empty) {
-            fields.error(
-                node.line,
-                "empty",
-                "a blank has no accepted spelling".to_owned(),
-                "write at least one",
-            );
-        }
-        accepted.push(spellings);
-    }
-    if blanks == 0 {
-        fields.error(
-            fields.line,
-            "blank-count",
-            "the prompt has no blank".to_owned(),
-            "write ___ in the place of the answer",
-        );
-    } else if matches!(node.value, Value::List(_)) && accepted.len() != blanks {
-        let noun = if blanks == 1 { "blank" } else { "blanks" };
-        let message = format!("the prompt has {blanks} {noun}, \"blanks\" has {}", accepted.len());
-        fields.error(
-            node.line,
-            "blank-count",
-            message,
-            "add one list of accepted spellings for each ___",
-        );
-    }
-    Some(QuestionKind::Fill { blanks: accepted, exact })
 }
 
 fn pairs(fields: &Fields<'_>, texts: &Texts<'_>) -> Option<QuestionKind> {

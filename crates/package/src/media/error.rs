@@ -17,3 +17,9 @@ pub(crate) fn media_error(
 ) -> MediaError {
     MediaError { code, message: message.into(), hint: hint.into() }
 }
+
+impl From<carrel_svg::SvgError> for MediaError {
+    fn from(error: carrel_svg::SvgError) -> Self {
+        Self { code: error.code, message: error.message, hint: error.hint }
+    }
+}

@@ -12,7 +12,7 @@ use carrel_recording::Container;
 
 use super::{
     formats::{OtherFormat, other_format, text_format},
-    svg,
+    prologue,
 };
 
 /// The kind of a file.
@@ -48,7 +48,7 @@ fn kind_of(file: &mut (impl Read + Seek)) -> std::io::Result<Kind> {
     {
         return Ok(Kind::Raster);
     }
-    if svg::is_drawing(&head) {
+    if prologue::is_drawing(&head) {
         return Ok(Kind::Svg);
     }
     if let Some(format) = other_format(&head) {

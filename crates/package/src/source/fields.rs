@@ -49,6 +49,13 @@ impl<'a> Fields<'a> {
             }
         }
     }
+    /// Returns the fields of an object inside of this one.
+    pub fn inner(&self, node: &'a Node, what: &str) -> Option<Self> {
+        Self::new(node, self.file, self.problems, what)
+    }
+    pub fn warn(&self, line: u32, code: &'static str, message: impl Into<String>, hint: &str) {
+        self.problems.warn(self.at(line), code, message, hint);
+    }
     pub fn at(&self, line: u32) -> SourceLocation<'a> {
         SourceLocation { file: self.file, line }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::{Question, Quiz, Response, grade, grade_question, has_attempts_left},
+    content::{GivenAnswer, Question, Quiz, check_answer, grade, has_attempts_left},
     lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
     wire::{RefusalReason, ResultCode},
 };
@@ -209,13 +209,14 @@ impl Quizzes {
         if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {
             return Ok(1);
         }
+        let paper = parsed.quiz.for_attempt(id);
         if let (Some(answers), None) = (&attempt.answers, &old) {
-            if let Some(grade) = next_grade(id, score(&parsed.quiz, answers), None, now_ms) {
+            if let Some(grade) = next_grade(id, score(&paper, answers), None, now_ms) {
                 self.add_grade(log, &attempt, grade, true)?;
             }
             return Ok(1 + answers.len() + parsed.quiz.questions.len());
         }
-        self.grade_open(log, &attempt, &parsed, answered, old.as_ref(), now_ms)
+        self.grade_open(log, &attempt, &paper, answered, old.as_ref(), now_ms)
     }
     /// Grades an attempt of a client release that does not submit answers with it: each question keeps the points of
     /// its first graded answer.
@@ -223,7 +224,7 @@ impl Quizzes {
         &mut self,
         log: &mut ChangeLog<'_>,
         attempt: &Attempt,
-        parsed: &ParsedQuiz,
+        paper: &Quiz,
         answered: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
@@ -241,7 +242,7 @@ impl Quizzes {
         };
         let mut cost = 1;
         let before = open.points.len();
-        for question in &parsed.quiz.questions {
+        for question in &paper.questions {
             let is_graded = open.points.contains_key(&question.id);
             if is_graded || !(is_first || answered.contains(&question.id)) {
                 continue;
@@ -249,14 +250,14 @@ impl Quizzes {
             cost += 1;
             let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
             if let Some(Row::Answer(answer)) = log.row(&key)? {
-                let points = score_answer(question, &answer.value, &parsed.quiz.lang);
+                let points = score_answer(question, &answer.value, &paper.lang);
                 open.points.insert(question.id.clone(), points);
             }
         }
         if is_first || open.points.len() > before {
             log.tx.put_open_grade(log.user, id, &open)?;
         }
-        let score = (open.points.values().sum(), max_points(&parsed.quiz));
+        let score = (open.points.values().sum(), max_points(paper));
         if let Some(grade) = next_grade(id, score, old, now_ms) {
             self.add_grade(log, attempt, grade, old.is_none())?;
         }
@@ -299,17 +300,17 @@ fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<
 /// Returns points and maximum points, in thousandths, of the answers submitted with an attempt. An unreadable answer
 /// scores 0.
 fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
-    let responses: BTreeMap<&Slug, Response> = answers
+    let given: BTreeMap<&Slug, GivenAnswer> = answers
         .iter()
         .filter_map(|(question, value)| Some((question, serde_json::from_str(value).ok()?)))
         .collect();
-    let score = grade(quiz, |question| responses.get(question));
+    let score = grade(quiz, |question| given.get(question));
     (score.points, score.max_points)
 }
 
 /// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
 fn score_answer(question: &Question, value: &str, lang: &str) -> i64 {
-    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response, lang))
+    serde_json::from_str(value).map_or(0, |given| check_answer(question, &given, lang).points)
 }
 
 /// Returns the maximum points of a quiz, in thousandths.

@@ -60,9 +60,7 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
     let version = signed.version();
     let (kind, id, title) = identity(&manifest);
     let (lang, category, difficulty, level) = match &manifest.content {
-        ManifestContent::Course { meta, .. } => {
-            (&meta.lang, &meta.category, Some(meta.difficulty), 0)
-        }
+        ManifestContent::Course { meta, .. } => (&meta.lang, &meta.category, Some(meta.level()), 0),
         ManifestContent::Story { meta, .. } => (&meta.lang, &meta.category, None, meta.level),
     };
     let (summary, reply) = replies(&manifest.content, version).map_err(RenderError::Manifest)?;

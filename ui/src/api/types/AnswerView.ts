@@ -2,4 +2,8 @@
 import type { Response } from "./Response";
 import type { Slug } from "./Slug";
 
-export type AnswerView = { question: Slug, response: Response, };
+export type AnswerView = { question: Slug, response: Response, 
+/**
+ * Number of hints seen.
+ */
+hints: number, };

@@ -6,13 +6,22 @@ import type { Score } from "./Score";
 
 export type AttemptView = { id: AttemptId, 
 /**
- * The version of the quiz at the start of the attempt. None if it is not on this device.
+ * The version of the quiz at the start of the attempt, with the questions of this attempt in their order. None if
+ * it is not on this device.
  */
 quiz: Quiz | null, 
 /**
  * The attempt was started at an earlier version of the quiz.
  */
-isEarlierVersion: boolean, startedMs: number, submittedMs: number | null, answers: Array<AnswerView>, 
+isEarlierVersion: boolean, startedMs: number, submittedMs: number | null, 
+/**
+ * Time left in ms, of an open attempt with a limit. The attempt is submitted when it is over.
+ */
+leftMs: number | null, 
+/**
+ * False for a submitted attempt whose right answers must not be shown before the server has graded it.
+ */
+mayReview: boolean, answers: Array<AnswerView>, 
 /**
  * None until the attempt is submitted, or if neither the quiz nor a grade is on this device.
  */

@@ -35,9 +35,14 @@ lang: string,
  */
 dir: Dir, 
 /**
- * Level declared by the author.
+ * Level declared by the author. Of an expert course `ADVANCED`, with `isExpert`: earlier releases do not know the
+ * level, and could not read the catalogue.
  */
 difficulty: Difficulty, 
+/**
+ * True for the level `EXPERT`.
+ */
+isExpert?: boolean, 
 /**
  * Category for filtering; may be empty.
  */

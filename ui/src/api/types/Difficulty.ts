@@ -3,4 +3,4 @@
 /**
  * Level of a course, as declared by the author.
  */
-export type Difficulty = "BEGINNER" | "INTERMEDIATE" | "ADVANCED";
+export type Difficulty = "BEGINNER" | "INTERMEDIATE" | "ADVANCED" | "EXPERT";

@@ -5,9 +5,13 @@ import type { Quiz } from "./Quiz";
 
 export type QuizView = { 
 /**
- * The current version.
+ * The current version, with all questions.
  */
 quiz: Quiz, 
+/**
+ * Number of questions of an attempt: fewer than the quiz has if some are drawn from pools.
+ */
+questionCount: number, 
 /**
  * Oldest first.
  */

@@ -3,4 +3,12 @@ import type { AttemptId } from "./AttemptId";
 import type { Response } from "./Response";
 import type { Slug } from "./Slug";
 
-export type SaveAnswer = { attempt: AttemptId, question: Slug, response: Response, };
+export type SaveAnswer = { attempt: AttemptId, question: Slug, 
+/**
+ * May be empty, to record the use of a hint.
+ */
+response: Response, 
+/**
+ * Number of hints seen.
+ */
+hints?: number, };

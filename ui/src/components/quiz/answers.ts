@@ -1,5 +1,5 @@
 //! Pure functions for quiz questions: initial answers, moves, pairs, completeness.
-import type { Question, Response } from "../../api/types";
+import type { Gap, Question, Region, Response } from "../../api/types";
 import { shuffled } from "../cover/coverColors";
 
 /** Returns the indices below `count` in an order that depends on `key` and, for two or more, is never the right one. */
@@ -23,14 +23,20 @@ export function paired(pairs: readonly (number | null)[], left: number, right: n
   return pairs.map((have, i) => (i === left ? right : right !== null && have === right ? null : have));
 }
 
-/** Returns the initial answer to a question. */
+/** Returns the initial answer to a question. A question of an unknown kind has an answer that is never saved. */
 export function emptyAnswer(question: Question, key: string): Response {
   switch (question.kind) {
     case "single":
     case "multiple":
+    case "hotspot":
+    case "unknown":
       return { kind: "choice", chosen: [] };
     case "fill":
       return { kind: "fill", texts: question.blanks.map(() => "") };
+    case "numeric":
+      return { kind: "number", text: "", lang: "" };
+    case "cloze":
+      return { kind: "cloze", gaps: question.gaps.map(() => null) };
     case "order":
       return { kind: "order", order: initialOrder(question.items.length, `${key} ${question.id}`) };
     case "match":
@@ -40,10 +46,49 @@ export function emptyAnswer(question: Question, key: string): Response {
 
 /** Whether the response contains an answer that can be checked. */
 export function isAnswered(question: Question, response: Response): boolean {
-  if (response.kind === "choice") return response.chosen.length > 0;
-  if (response.kind === "fill") return response.texts.some((text) => text.trim() !== "");
-  if (response.kind === "match") return response.right.some((r) => r !== null);
-  return question.kind === "order";
+  switch (response.kind) {
+    case "choice":
+      return response.chosen.length > 0;
+    case "fill":
+      return response.texts.some((text) => text.trim() !== "");
+    case "number":
+      return response.text.trim() !== "";
+    case "cloze":
+      return response.gaps.some((gap) => gap !== null && gapText(gap) !== "");
+    case "match":
+      return response.right.some((r) => r !== null);
+    case "order":
+      return question.kind === "order";
+  }
+}
+
+/** Returns what a gap contains: the typed text, or the id of the chosen choice. */
+export function gapText(response: Response | null): string {
+  if (response?.kind === "choice") return response.chosen[0] ?? "";
+  if (response?.kind === "fill") return (response.texts[0] ?? "").trim();
+  return response?.kind === "number" ? response.text.trim() : "";
+}
+
+/** Returns the response of a gap that contains a text. `lang`: language tag of the learner. */
+export function gapResponse(gap: Gap, text: string, lang: string): Response | null {
+  if (text.trim() === "") return null;
+  if (gap.kind === "single") return { kind: "choice", chosen: [text] };
+  return gap.kind === "numeric" ? { kind: "number", text, lang } : { kind: "fill", texts: [text] };
+}
+
+/** Returns the region at a position in thousandths of the picture: the smallest one if several overlap there. */
+export function regionAt(regions: readonly Region[], x: number, y: number): Region | undefined {
+  const contains = (region: Region): boolean => {
+    const [dx, dy] = [(x - region.x) / region.width, (y - region.y) / region.height];
+    if (dx < 0 || dx > 1 || dy < 0 || dy > 1) return false;
+    return region.shape !== "ellipse" || (dx - 0.5) ** 2 + (dy - 0.5) ** 2 <= 0.25;
+  };
+  return regions
+    .filter(contains)
+    .reduce<Region | undefined>(
+      (best, next) => (best && best.width * best.height <= next.width * next.height ? best : next),
+      undefined,
+    );
 }
 
 /** Returns the letter of a right item: "A", "B" ... */

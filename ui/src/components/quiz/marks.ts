@@ -1,14 +1,21 @@
 //! Marks of the parts of an answer: of each choice, gap, item to order and left side of a pair.
-import type { Question, Response } from "../../api/types";
+import type { AcceptedNumber, PartResult, Question, Response } from "../../api/types";
+import { plainNumber } from "../../i18n/format";
+import { gapText } from "./answers";
 
-/** `missed`: right, but not chosen or left empty. `open`: neither chosen nor right, nothing to show. */
-export type Mark = "right" | "wrong" | "missed" | "open";
+/**
+ * `missed`: right, but not chosen or left empty. `open`: neither chosen nor right, nothing to show. `accent`: right but
+ * for an accent. `nearly`: one typing error. `partly`: a number for a part of the points.
+ */
+export type Mark = "right" | "wrong" | "missed" | "open" | "accent" | "nearly" | "partly";
 
 export interface QuestionPoints {
   points: number;
   maxPoints: number;
   /** For a fill-in question, whether each blank is right, as the core decided. */
   blanks?: readonly boolean[];
+  /** For a typed answer, what the core says about each blank, number or gap. */
+  parts?: readonly PartResult[];
 }
 
 const PLAIN = /^(?:em|strong|b|i|u|span|small|mark|a|bdi)$/;
@@ -84,6 +91,25 @@ export function canonical(question: Question, response: Response): Response {
   return response;
 }
 
+/** Returns the mark of a typed text or of a gap. */
+function markOfPart(part: PartResult, given: string): Mark {
+  if (given.trim() === "") return "missed";
+  if (part.matched === "accent" || part.matched === "nearly") return part.matched;
+  return part.percent >= 100 ? "right" : part.percent > 0 ? "partly" : "wrong";
+}
+
+/** Returns an accepted number as it is shown: that for the most points. */
+export function shownNumber(answers: readonly AcceptedNumber[]): string {
+  const best = answers.reduce<AcceptedNumber | undefined>(
+    (have, next) => (have && (have.percent ?? 100) >= (next.percent ?? 100) ? have : next),
+    undefined,
+  );
+  if (!best) return "";
+  const value = plainNumber(best.value);
+  const range = best.to === undefined ? value : `${value} – ${plainNumber(best.to)}`;
+  return best.unit ? `${range} ${best.unit}` : range;
+}
+
 /**
  * Returns one mark for each choice (in the order of the question), gap, item (in the learner's order) or left side.
  * Full points of the core mark every given part as right. Typed answers are compared only by the core.
@@ -95,10 +121,24 @@ export function marksOf(question: Question, response: Response, result: Question
       const chosen = response.chosen.includes(choice.id);
       return choice.correct ? (chosen ? "right" : "missed") : chosen ? "wrong" : "open";
     });
+  if (question.kind === "hotspot" && response.kind === "choice")
+    return question.regions.map((region): Mark => {
+      const chosen = response.chosen.includes(region.id);
+      return region.correct ? (chosen ? "right" : "missed") : chosen ? "wrong" : "open";
+    });
   if (question.kind === "fill" && response.kind === "fill")
     return question.blanks.map((_, i): Mark => {
+      const part = result.parts?.[i];
+      if (part) return markOfPart(part, response.texts[i] ?? "");
       if (full || result.blanks?.[i]) return "right";
       return (response.texts[i] ?? "").trim() === "" ? "missed" : "wrong";
+    });
+  if (question.kind === "numeric" && response.kind === "number")
+    return [result.parts?.[0] ? markOfPart(result.parts[0], response.text) : full ? "right" : "wrong"];
+  if (question.kind === "cloze" && response.kind === "cloze")
+    return question.gaps.map((_, i): Mark => {
+      const [part, given] = [result.parts?.[i], gapText(response.gaps[i] ?? null)];
+      return part ? markOfPart(part, given) : full ? "right" : given === "" ? "missed" : "wrong";
     });
   if (question.kind === "order" && response.kind === "order")
     return full ? response.order.map(() => "right") : marksOfOrder(question.items, response.order);
@@ -122,6 +162,14 @@ export function rightAnswer(question: Question): string[] {
       return question.choices.filter((choice) => choice.correct).map((choice) => plainText(choice.text));
     case "fill":
       return question.blanks.map((accepted) => accepted[0] ?? "");
+    case "numeric":
+      return [shownNumber(question.answers)];
+    case "cloze":
+      return question.gaps.flatMap((gap) => rightAnswer({ ...gap, id: "", prompt: "", points: 1, explanation: "" }));
+    case "hotspot":
+      return question.regions.filter((region) => region.correct).map((region) => plainText(region.label));
+    case "unknown":
+      return [];
     case "order":
       return question.items.map(plainText);
     case "match":

@@ -30,6 +30,7 @@ pub(super) fn draft(context: &mut CompileContext<'_>) -> Option<CourseDraft> {
             ("BEGINNER", Difficulty::Beginner),
             ("INTERMEDIATE", Difficulty::Intermediate),
             ("ADVANCED", Difficulty::Advanced),
+            ("EXPERT", Difficulty::Expert),
         ],
     );
     let hours = hours(&fields);

@@ -20,6 +20,7 @@ fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
         Some(Difficulty::Beginner) => "BEGINNER",
         Some(Difficulty::Intermediate) => "INTERMEDIATE",
         Some(Difficulty::Advanced) => "ADVANCED",
+        Some(Difficulty::Expert) => "EXPERT",
         None => "",
     }
 }

@@ -1,17 +1,12 @@
 //! Sanitises SVG files: only graphics are kept. Scripts, event handlers, foreign content and external addresses are
 //! removed.
 //!
-//! `prologue` detects and decodes drawings, `complexity` rejects drawings that are too expensive, `cleaner` writes what
-//! is allowed, `css` sanitises styles. Not here: rendering.
+//! `complexity` rejects drawings that are too expensive, `cleaner` writes what is allowed, `css` sanitises styles. Not
+//! here: rendering, the encoding of files (`carrel-package`).
 
 mod cleaner;
 mod complexity;
 mod css;
-mod prologue;
-
-pub(crate) use prologue::{decode, is_drawing};
-
-use super::error::{MediaError, media_error};
 
 /// Namespace of SVG.
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -20,11 +15,29 @@ const MAX_NODES: u32 = 200_000;
 /// Maximum nesting depth of elements.
 const MAX_DEPTH: usize = 200;
 
+/// Why a drawing is rejected; the codes are those of docs/PACKAGE.md.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SvgError {
+    /// Code of the problem.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+fn svg_error(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> SvgError {
+    SvgError { code, message: message.into(), hint: hint.into() }
+}
+
 /// A sanitised drawing.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Drawing {
+pub struct Drawing {
+    /// The drawing as a file.
     pub svg: String,
+    /// Width in pixels.
     pub width: u32,
+    /// Height in pixels.
     pub height: u32,
     /// Line and name of each removed part.
     pub removed: Vec<(u32, String)>,
@@ -39,14 +52,14 @@ const DEFAULT_SIZE: (f64, f64) = (300.0, 150.0);
 const MAX_REPAIRS: usize = 8;
 
 /// Sanitises a drawing. Errors contain a line, which is 1 if it is unknown.
-pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
+pub fn clean(text: &str) -> Result<Drawing, (u32, SvgError)> {
     clean_repaired(text, MAX_REPAIRS)
 }
 
 /// Sanitises a drawing after at most `repairs` corrections of its XML.
-fn clean_repaired(text: &str, repairs: usize) -> Result<Drawing, (u32, MediaError)> {
+fn clean_repaired(text: &str, repairs: usize) -> Result<Drawing, (u32, SvgError)> {
     complexity::check_text(text).map_err(|(line, what)| {
-        (line, media_error("svg-too-complex", what, "export it again as plain SVG"))
+        (line, svg_error("svg-too-complex", what, "export it again as plain SVG"))
     })?;
     let options =
         roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
@@ -61,7 +74,7 @@ fn clean_repaired(text: &str, repairs: usize) -> Result<Drawing, (u32, MediaErro
             let message = format!("the drawing is not well-formed XML: {error}");
             let error_line = error.pos().row.max(1);
             let hint = "export it again as plain SVG";
-            return Err((error_line, media_error("svg-broken", message, hint)));
+            return Err((error_line, svg_error("svg-broken", message, hint)));
         }
     };
     let root = document.root_element();
@@ -73,7 +86,7 @@ fn clean_repaired(text: &str, repairs: usize) -> Result<Drawing, (u32, MediaErro
     }
     if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
         let hint = "the first element must be <svg xmlns=\"http://www.w3.org/2000/svg\">";
-        return Err((1, media_error("svg-broken", "the file has no drawing", hint)));
+        return Err((1, svg_error("svg-broken", "the file has no drawing", hint)));
     }
     let line = document.text_pos_at(root.range().start).row;
     let Some((width, height)) = size(&root) else {
@@ -95,19 +108,15 @@ fn clean_repaired(text: &str, repairs: usize) -> Result<Drawing, (u32, MediaErro
     let (Some(width), Some(height)) = (pixel_size(width), pixel_size(height)) else {
         let message = format!("the drawing has an impossible size: {width} x {height} pixels");
         let hint = "write viewBox=\"0 0 WIDTH HEIGHT\" and no other size into <svg>";
-        return Err((line, media_error("svg-size", message, hint)));
+        return Err((line, svg_error("svg-size", message, hint)));
     };
     let (svg, removed) = cleaner::clean(text, root)
-        .map_err(|what| (line, media_error("svg-broken", what, "simplify the drawing")))?;
+        .map_err(|what| (line, svg_error("svg-broken", what, "simplify the drawing")))?;
     complexity::check_render_cost(root).map_err(|(node, what)| {
         let line = document.text_pos_at(node.range().start).row;
         (
             line,
-            media_error(
-                "svg-too-complex",
-                what,
-                "simplify the drawing, or export it as a PNG image",
-            ),
+            svg_error("svg-too-complex", what, "simplify the drawing, or export it as a PNG image"),
         )
     })?;
     Ok(Drawing { svg, width, height, removed, states_size: true })

@@ -1,6 +1,6 @@
 //! The start of a drawing: its encoding, and what precedes its first element.
 //!
-//! Not here: the drawing itself (`cleaner`), other texts (`source::encoding`).
+//! Not here: the drawing itself (`carrel-svg`), other texts (`source::encoding`).
 
 use crate::source::encoding::{self, EncodingError};
 
