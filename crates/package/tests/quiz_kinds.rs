@@ -9,9 +9,12 @@ use carrel_model::content::{
 use carrel_package::Problem;
 use support::{compile_tree, course};
 
+/// A quiz, and the codes of its warnings with their lines.
+type CompiledQuiz = (Quiz, Vec<(String, u32)>);
+
 /// Compiles a course whose quiz has these questions, one per line from line 3; returns the quiz and the codes of the
 /// problems with their lines.
-fn compiled(fields: &str, questions: &[&str]) -> Result<(Quiz, Vec<(String, u32)>), Vec<Problem>> {
+fn compiled(fields: &str, questions: &[&str]) -> Result<CompiledQuiz, Vec<Problem>> {
     let mut tree = course();
     let text = format!(
         "{{ \"format\": \"carrel-quiz/1\", \"id\": \"check\", \"title\": \"Check\" {fields},\n\

@@ -117,7 +117,7 @@ mod tests {
             ("Café", "Cafe", true, "fr", Accent),
             ("meander", "", false, "en", Wrong),
         ] {
-            let accepted = vec!["zzz".to_owned(), accepted.to_owned()];
+            let accepted = ["zzz".to_owned(), accepted.to_owned()];
             assert_eq!(match_text(&accepted, typed, exact, lang), expected, "{accepted:?} {typed}");
         }
     }

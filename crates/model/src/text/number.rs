@@ -370,7 +370,7 @@ fn decimal_text(whole: &str, fraction: &str, exponent: i32) -> String {
     // The number is 0.SIGNIFICANT times ten to the power of `point`.
     let point = whole.len() as i64 - leading as i64 + i64::from(exponent);
     let length = significant.len() as i64;
-    if point > 21 || point < -5 {
+    if !(-5..=21).contains(&point) {
         let (first, rest) = significant.split_at(1);
         let dot = if rest.is_empty() { "" } else { "." };
         return format!("{first}{dot}{rest}e{}", point - 1);

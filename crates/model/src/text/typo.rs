@@ -25,7 +25,8 @@ pub fn differs_by_typo(accepted: &str, typed: &str) -> bool {
 fn is_one_edit(a: &str, b: &str) -> bool {
     let (mut a, mut b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     while a.last().is_some() && a.last() == b.last() {
-        (a.pop(), b.pop());
+        a.pop();
+        b.pop();
     }
     let common = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
     match (&a[common..], &b[common..]) {

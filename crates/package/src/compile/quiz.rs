@@ -127,7 +127,7 @@ fn question(
     let (mut html, mut blanks) = (String::new(), 0);
     if let Some(prompt) = prompt {
         let (marked, count) = match kind {
-            Some(Kind::Fill | Kind::Cloze) => mark_blanks(prompt.value),
+            Some(WrittenKind::Fill | WrittenKind::Cloze) => mark_blanks(prompt.value),
             _ => (prompt.value.to_owned(), 0),
         };
         let marked = texts.prompt(&marked, prompt.line);
@@ -144,19 +144,21 @@ fn question(
         blanks = count;
     }
     let compiled = match kind {
-        Some(Kind::Single | Kind::Multiple) => choices(&fields, &texts, kind == Some(Kind::Single)),
-        Some(Kind::TrueFalse) => true_false(&fields, &texts, lang),
-        Some(Kind::Fill) => typed::fill(&fields, &texts, blanks),
-        Some(Kind::Numeric) => typed::numeric(&fields, &texts),
-        Some(Kind::Cloze) => typed::cloze(&fields, &texts, blanks),
-        Some(Kind::Order) => {
+        Some(WrittenKind::Single | WrittenKind::Multiple) => {
+            choices(&fields, &texts, kind == Some(WrittenKind::Single))
+        }
+        Some(WrittenKind::TrueFalse) => true_false(&fields, &texts, lang),
+        Some(WrittenKind::Fill) => typed::fill(&fields, &texts, blanks),
+        Some(WrittenKind::Numeric) => typed::numeric(&fields, &texts),
+        Some(WrittenKind::Cloze) => typed::cloze(&fields, &texts, blanks),
+        Some(WrittenKind::Order) => {
             let items = fields.strings("items");
             check_count(&fields, "items", items.len());
             let items = items.iter().map(|t| texts.inline("item", t.value, t.line)).collect();
             Some(QuestionKind::Order { items })
         }
-        Some(Kind::Hotspot) => hotspot::regions(&fields, &texts),
-        Some(Kind::Match) => pairs(&fields, &texts),
+        Some(WrittenKind::Hotspot) => hotspot::regions(&fields, &texts),
+        Some(WrittenKind::Match) => pairs(&fields, &texts),
         None => {
             // Without a kind it is unknown which of these fields are valid, so none is reported.
             for key in KIND_FIELDS {
@@ -166,7 +168,7 @@ fn question(
         }
     };
     let (image, audio) = image_and_audio(context, &fields, paths::parent(fields.file), scope, "");
-    if kind == Some(Kind::Hotspot) && fields.node("image").is_none() {
+    if kind == Some(WrittenKind::Hotspot) && fields.node("image").is_none() {
         fields.missing("image");
     }
     fields.finish();
@@ -185,7 +187,7 @@ fn question(
 
 /// The kinds of questions in a quiz file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum WrittenKind {
     Single,
     Multiple,
     TrueFalse,
@@ -197,16 +199,16 @@ enum Kind {
     Hotspot,
 }
 
-const KINDS: [(&str, Kind); 9] = [
-    ("single", Kind::Single),
-    ("multiple", Kind::Multiple),
-    ("true-false", Kind::TrueFalse),
-    ("fill", Kind::Fill),
-    ("numeric", Kind::Numeric),
-    ("cloze", Kind::Cloze),
-    ("order", Kind::Order),
-    ("match", Kind::Match),
-    ("hotspot", Kind::Hotspot),
+const KINDS: [(&str, WrittenKind); 9] = [
+    ("single", WrittenKind::Single),
+    ("multiple", WrittenKind::Multiple),
+    ("true-false", WrittenKind::TrueFalse),
+    ("fill", WrittenKind::Fill),
+    ("numeric", WrittenKind::Numeric),
+    ("cloze", WrittenKind::Cloze),
+    ("order", WrittenKind::Order),
+    ("match", WrittenKind::Match),
+    ("hotspot", WrittenKind::Hotspot),
 ];
 
 const REVIEW: [(&str, ReviewPolicy); 2] =
