@@ -6,6 +6,7 @@
 mod attempts;
 mod block;
 mod catalogue;
+mod exercises;
 mod fonts;
 mod grading;
 mod manifest;
@@ -20,6 +21,7 @@ pub use catalogue::{
     CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,
     StoryInCourse, StoryMeta,
 };
+pub use exercises::{Exercise, ExerciseKind, SoundClip, grade_exercise, story_exercises};
 pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
 pub use grading::{QuestionResult, Score, grade, grade_question, right_blanks};
 pub use manifest::{

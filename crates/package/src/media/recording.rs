@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carrel_recording::{Container, RecordingError, Video};
+use carrel_recording::{Container, RecordingError, SentenceTimes, Video};
 
 use super::{
     error::{MediaError, media_error},
@@ -114,5 +114,14 @@ pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
         // The file is played by another decoder, which may accept it.
         tracing::warn!(error = %e.message, "no waveform is drawn for a recording");
         Vec::new()
+    })
+}
+
+/// Returns the estimated times of the sentences of a narration.
+pub(crate) fn sentence_times(disk: &Path, sentences: &[&str]) -> Option<SentenceTimes> {
+    let estimate = || carrel_recording::estimate_times(disk, sentences);
+    guarded("audio-broken", estimate).unwrap_or_else(|e| {
+        tracing::warn!(error = %e.message, "no sentence times are estimated for a narration");
+        None
     })
 }
