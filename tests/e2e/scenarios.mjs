@@ -280,7 +280,7 @@ async function library(page, device) {
     );
     await see(hit, "the results of the search");
   });
-  await scenario("a search says how many results it shows, and shows the others", async () => {
+  await scenario("a search says how many results there are, and has pages and filters", async () => {
     await device.call("start_download", { id: TEST_COURSE, isStory: false });
     await expectThat("the test course is downloaded", async () => {
       const { download } = await device.call("get_course", { course: TEST_COURSE });
@@ -288,14 +288,19 @@ async function library(page, device) {
     });
     await goTo(page, "#/", "Library");
     await searchField(page).fill(WORD);
-    await see(page.getByText(`50 of ${WORD_SECTIONS} results`), `“50 of ${WORD_SECTIONS} results”`);
-    await button(page, "Show more").click();
-    await expectThat(`${WORD_SECTIONS} results`, () =>
+    await see(page.getByText(`${WORD_SECTIONS} results`), `“${WORD_SECTIONS} results”`);
+    await see(page.getByText("Page 1 of 2"), "the number of pages");
+    await button(page, "Next page").click();
+    await expectThat(`${WORD_SECTIONS - 50} results on the second page`, () =>
       page
         .locator("main section li")
         .count()
-        .then((n) => n === WORD_SECTIONS || n),
+        .then((n) => n === WORD_SECTIONS - 50 || n),
     );
+    await page.getByRole("combobox", { name: "Finished" }).selectOption("yes");
+    await see(page.getByText("No results"), "that nothing is finished");
+    await button(page, "Clear filters").click();
+    await see(page.getByText("Page 1 of 2"), "the first page again");
     await searchField(page).fill("rivers");
     const hit = page
       .locator("main section")

@@ -26,4 +26,5 @@ mod search;
 mod server_restore;
 mod servers;
 mod space;
+mod stories;
 mod support;

@@ -1,13 +1,14 @@
 //! Search in twenty scripts: the server and a device with the same content find the same, in the same order.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
+use carrel_commands::dispatch;
 use carrel_content::{Kind, download::Phase};
 use carrel_model::wire::SearchKind;
-use carrel_testkit::{FakeClock, TestServer, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{Answer, FakeClock, Network, TestServer, device::PASSWORD, scratch::scratch};
 use serde_json::json;
 
-use crate::client::{self, ALL, live_http, wait_until};
+use crate::client::{self, ALL, CommandHost, live_http, wait_until};
 
 /// Courses with one section: id, language, text.
 const TEXTS: [(&str, &str, &str); 27] = [
@@ -263,4 +264,105 @@ async fn server_and_device_find_the_same_in_twenty_scripts() {
     let on_server = store.search("t", 0, 200).await.expect("found");
     assert_eq!(seen, on_server.items.iter().map(|hit| hit.item.to_string()).collect::<Vec<_>>());
     client.close().await;
+}
+
+/// Writes a course with one section: id, language, difficulty, hours.
+fn write_filtered(dir: &Path, (id, lang, difficulty, hours): (&str, &str, &str, f64)) {
+    let dir = dir.join(id);
+    fs::create_dir_all(&dir).expect("a folder");
+    let section = json!({ "id": "read", "type": "TEXT", "title": "Read", "file": "a.md" });
+    let course = json!({
+        "format": "carrel-course/1", "id": id, "title": format!("Delta {id}"), "lang": lang, "license": "CC0-1.0",
+        "difficulty": difficulty, "hours": hours, "category": format!("about {id}"),
+        "lessons": [{ "id": "one", "title": "One", "sections": [section] }]
+    });
+    fs::write(dir.join("course.json"), course.to_string()).expect("written");
+    fs::write(dir.join("a.md"), "# Read\n\nA heron stands in the delta.\n").expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_are_filtered_recent_ones_come_first_and_the_server_finds_the_rest() {
+    let clock = FakeClock::noon();
+    let server = TestServer::empty(&clock).await;
+    let packages = scratch();
+    let courses = [
+        ("aa", "en", "BEGINNER", 1.0),
+        ("bb", "fr", "ADVANCED", 8.0),
+        ("cc", "en", "BEGINNER", 12.5),
+    ];
+    courses.iter().for_each(|course| write_filtered(packages.path(), *course));
+    let folders: Vec<_> = courses.iter().map(|(id, ..)| packages.path().join(id)).collect();
+    server.import(&folders).await;
+    let dir = scratch();
+    let network = Network::over(live_http());
+    let client = client::open(dir.path(), network.clone(), &clock, 1, false).await;
+    client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let host = CommandHost { client };
+    let account = host.client.account().expect("the account");
+    account.content.library.courses(&ALL).await.expect("the list of courses");
+    let downloaded = "aa".parse().expect("an id");
+    account.content.downloads.start(Kind::Course, &downloaded).expect("a download");
+    // The text is indexed after the download is ready.
+    wait_until(&host.client, "the text of the download", || async {
+        let found = account.content.library.search("heron", 0, 1).expect("found");
+        (found.total > 0).then_some(())
+    })
+    .await;
+    let search = async |command: &str, request: serde_json::Value| {
+        let reply = dispatch(&host, command, request).await.expect("results");
+        let item = |hit: &serde_json::Value| hit["item"].as_str().expect("an item").to_owned();
+        let items: Vec<String> = reply["hits"].as_array().expect("hits").iter().map(item).collect();
+        (items.join(" "), reply["total"].as_u64().expect("a total"))
+    };
+    let local = async |more: serde_json::Value| {
+        let mut request = json!({ "q": "delta" });
+        let fields = request.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        search("search", request).await.0
+    };
+    assert_eq!(local(json!({})).await, "aa bb cc aa/one/read");
+    assert_eq!(local(json!({ "difficulty": "BEGINNER" })).await, "aa cc aa/one/read");
+    assert_eq!(local(json!({ "lang": "fr" })).await, "bb");
+    assert_eq!(local(json!({ "category": "about cc" })).await, "cc");
+    assert_eq!(local(json!({ "maxHours": 8 })).await, "aa bb aa/one/read");
+    assert_eq!(local(json!({ "maxHours": 12 })).await, "aa bb aa/one/read");
+    assert_eq!(local(json!({ "onDevice": true })).await, "aa aa/one/read");
+    assert_eq!(local(json!({ "finished": true })).await, "");
+    assert_eq!(
+        local(json!({ "lang": "en", "maxHours": 20, "finished": false })).await,
+        "aa cc aa/one/read"
+    );
+    assert_eq!(local(json!({ "pageSize": 1, "page": 2 })).await, "bb");
+    assert_eq!(local(json!({ "lang": "en", "pageSize": 2, "page": 2 })).await, "aa/one/read");
+    assert_eq!(search("search", json!({ "q": "delta", "lang": "en", "pageSize": 1 })).await.1, 3);
+
+    // The server finds the text of courses that are not on this device.
+    let heron = json!({ "q": "heron" });
+    assert_eq!(search("search", heron.clone()).await.0, "aa/one/read");
+    let on_server = search("search_server", heron.clone()).await.0;
+    assert_eq!(
+        on_server.split(' ').collect::<BTreeSet<_>>(),
+        BTreeSet::from(["bb/one/read", "cc/one/read"])
+    );
+    let filtered = json!({ "q": "heron", "lang": "fr" });
+    assert_eq!(search("search_server", filtered).await.0, "bb/one/read");
+    assert_eq!(search("search_server", json!({ "q": " " })).await, (String::new(), 0));
+
+    let finish = async |item: &str| {
+        let step =
+            json!({ "kind": "section", "item": item, "done": true, "restart": false, "pos": "b1" });
+        dispatch(&host, "record_progress", step).await.expect("recorded");
+    };
+    finish("cc/one/read").await;
+    clock.advance(1_000);
+    assert_eq!(local(json!({})).await, "cc aa bb aa/one/read");
+    finish("bb/one/read").await;
+    assert_eq!(local(json!({})).await, "bb cc aa aa/one/read");
+    assert_eq!(local(json!({ "finished": true })).await, "bb cc");
+    assert_eq!(local(json!({ "finished": false })).await, "aa aa/one/read");
+    network.intercept(|_| Some(Answer::refused()));
+    assert_eq!(local(json!({})).await, "bb cc aa aa/one/read");
+    let other = json!({ "q": "stands" });
+    assert!(dispatch(&host, "search_server", other).await.is_err(), "without a network");
+    host.client.close().await;
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import Library from "../src/features/library/Library.svelte";
 import type { CourseCard, StoryCard } from "../src/api/types";
-import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
+import { amina, idle, offline, stateOf } from "../src/platform/fixture/accounts";
 import { courses, stories } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
 import { router } from "../src/state/router.svelte";
@@ -107,11 +107,77 @@ describe("a search", () => {
     expect(location.hash).toBe("#/?difficulty=beginner&q=river+bend");
     expect(history.length).toBe(entries + 1);
     expect(document.activeElement).toBe(field(target));
-    expect(platform.requests("search")).toEqual([{ q: "river" }, { q: "river bend" }]);
+    const difficulty = "BEGINNER";
+    expect(platform.requests("search")).toEqual([
+      { q: "river", difficulty },
+      { q: "river bend", difficulty },
+    ]);
     await back();
     expect(location.hash).toBe("#/?difficulty=beginner");
     expect(field(target).value).toBe("");
     expect(byRole<HTMLSelectElement>(target, "combobox", "Difficulty").value).toBe("BEGINNER");
+  });
+
+  it("is filtered; the filters are in the address, and can be cleared together", async () => {
+    const target = await open();
+    await search(target, "river");
+    // Searching by role takes long on a whole screen.
+    const filters = (of: Element): Element => of.querySelector(".filters")!;
+    const pick = (name: string, value: string): Promise<void> =>
+      change(byRole<HTMLSelectElement>(filters(target), "combobox", name), value);
+    await pick("Difficulty", "ADVANCED");
+    await pick("Length", "5");
+    await pick("Finished", "no");
+    await click(byRole(filters(target), "button", "On this device"));
+    expect(location.hash).toBe("#/?difficulty=advanced&q=river&hours=5&device=this&finished=no");
+    expect(platform.requests("search").at(-1)).toEqual({
+      q: "river",
+      difficulty: "ADVANCED",
+      maxHours: 5,
+      onDevice: true,
+      finished: false,
+    });
+    close();
+    const again = await open();
+    expect(byRole<HTMLSelectElement>(filters(again), "combobox", "Length").value).toBe("5");
+    expect(byRole(filters(again), "button", "On this device").getAttribute("aria-pressed")).toBe("true");
+    await click(byRole(filters(again), "button", "Clear filters"));
+    expect(location.hash).toBe("#/?q=river");
+    expect(platform.requests("search").at(-1)).toEqual({ q: "river" });
+    expect(allByRole(filters(again), "button", "Clear filters")).toEqual([]);
+  });
+
+  it("has pages, and a new search starts with the first", async () => {
+    const hit = (n: number) => ({ kind: "course", item: `c-${n}`, title: `Course ${n}`, courseTitle: "", snippet: "" });
+    platform.replies["search"] = () => ({ hits: [hit(1)], total: 101 });
+    const target = await open();
+    await search(target, "river");
+    const pages = byRole(target, "navigation", "Pages of results");
+    expect(text(pages)).toContain("Page 1 of 3");
+    expect(byRole<HTMLButtonElement>(pages, "button", "Previous page").disabled).toBe(true);
+    await click(byRole(pages, "button", "Next page"));
+    await click(byRole(target, "button", "Next page"));
+    expect(platform.requests("search").at(-1)).toEqual({ q: "river", page: 3 });
+    expect(byRole<HTMLButtonElement>(target, "button", "Next page").disabled).toBe(true);
+    await search(target, "lake");
+    expect(platform.requests("search").at(-1)).toEqual({ q: "lake" });
+    expect(text(byRole(target, "navigation", "Pages of results"))).toContain("Page 1 of 3");
+  });
+
+  it("asks the server, too, and shows what only it finds", async () => {
+    const section = (item: string) => ({ kind: "section", item, title: item, courseTitle: "", snippet: "" });
+    platform.replies["search"] = () => ({ hits: [section("a/one/read")], total: 1 });
+    platform.replies["search_server"] = () => ({ hits: [section("b/one/read")], total: 1 });
+    const target = await open();
+    await search(target, "river");
+    const more = byRole(target, "region", "More on the server");
+    expect(allByRole(more, "link").map((link) => link.getAttribute("href"))).toEqual(["#/read/b/one/read"]);
+    await click(byRole(target, "button", "On this device"));
+    expect(allByRole(target, "region", "More on the server")).toEqual([]);
+    const asked = platform.requests("search_server").length;
+    await appState.replace(stateOf(amina, offline, [amina]));
+    await search(target, "lake");
+    expect(platform.requests("search_server")).toHaveLength(asked);
   });
 
   it("that is cleared goes back without moving the focus", async () => {

@@ -17,8 +17,8 @@ use tracing::Instrument;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*, review::*,
-        settings::*, storage::*, sync::*, update::*,
+        exercises::*, learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*,
+        review::*, settings::*, storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -154,13 +154,17 @@ commands! {
     library::enrol(CourseRef) -> EnrolmentView;
     /// Withdraws the enrolment in a course.
     library::unenrol(CourseRef) -> EnrolmentView;
-    /// Searches the full text.
-    library::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
+    /// Searches the stored catalogue and the text on this device. Needs no network.
+    search::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
+    /// Searches on the server. Returns what this device does not find, of one page of the results.
+    search::search_server(SearchRequest) -> SearchReply, stale on [Catalogue];
 
     /// Returns a section's text and media, and the learner's progress in it.
     reading::open_section(ItemRef) -> SectionPage, stale on [Catalogue, Downloads, Progress(item)];
     /// Returns a story and the learner's progress in it.
-    reading::open_story(ItemRef) -> StoryPage, stale on [Catalogue, Downloads, Words];
+    reading::open_story(ItemRef) -> StoryPage, stale on [Catalogue, Downloads, Words, Settings];
+    /// Stores the starts of the sentences of a recording that the learner tapped, or deletes them.
+    reading::set_sentence_times(SentenceTimesRequest) -> Empty;
     /// Returns the fonts that a course or story brings along for scripts that the UI's own fonts do not cover.
     reading::get_fonts(FontsRequest) -> FontList, stale on [Catalogue, Downloads];
     /// Returns the vocabulary entry of a word.
@@ -180,6 +184,13 @@ commands! {
     quiz::save_answer(SaveAnswer) -> SavedAnswer;
     /// Submits the attempt: answers are frozen; the score is provisional until the server has graded it.
     quiz::submit_attempt(AttemptRef) -> AttemptView;
+
+    /// Returns which exercises of a story were begun, and whether there are any.
+    exercises::get_exercises(ItemRef) -> StoryExercises, stale on [Catalogue, Downloads, Progress(item)];
+    /// Starts new exercises of a story, or continues those that are not complete.
+    exercises::start_exercises(ItemRef) -> ExerciseRunView;
+    /// Grades and stores the first answer to an exercise. Durable when the reply arrives.
+    exercises::answer_exercise(AnswerExercise) -> ExerciseAnswerView;
 
     /// Adds a word to the review list or removes it.
     learning::save_word(SaveWord) -> WordList;
@@ -354,7 +365,8 @@ mod tests {
     /// Queries without a topic: no event reports that removable media was connected; an upload address is used once.
     const UNOBSERVED: &[&str] = &["list_removable_media", "get_upload_url"];
     /// Queries of views whose names start with neither `get_` nor `list_`.
-    const OTHER_QUERIES: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
+    const OTHER_QUERIES: &[&str] =
+        &["search", "search_server", "open_section", "open_story", "open_quiz"];
 
     #[test]
     fn every_query_names_the_topics_that_make_its_reply_stale() {

@@ -90,7 +90,8 @@ fn a_course_is_compiled_to_a_manifest_and_blobs() {
     let tale: Story = sink.json(outline.stories[0].body).unwrap();
     // The story uses one word of the course's vocabulary.
     assert_eq!(tale.vocabulary.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(), ["lamp"]);
-    let [Page { sentences, narration: Some(narration), image: Some(_) }, _] = tale.pages.as_slice()
+    let [Page { sentences, narration: Some(narration), image: Some(_), .. }, _] =
+        tale.pages.as_slice()
     else {
         panic!("{tale:#?}")
     };

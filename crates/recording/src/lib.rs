@@ -7,13 +7,16 @@
 //! | `frames` | streams of frames without a container: mp3 and ADTS |
 //! | `wav`, `flac`, `ogg`, `matroska`, `mp4` | one container each |
 //! | `edits` | the parts of a file that are removed or replaced |
-//! | `waveform` | decoding, for the peaks of a waveform |
+//! | `decode` | decoding to amplitudes |
+//! | `waveform` | the peaks of a waveform |
+//! | `sentences` | estimated times of the sentences of a narration |
 //! | `input`, `error` | reading at a position, the error type |
 //!
 //! The length is always computed: from the header if it states one, otherwise from the packets. Not here: files of a
 //! package (`carrel-package`), images.
 
 mod container;
+mod decode;
 mod detect;
 mod edits;
 mod error;
@@ -23,6 +26,7 @@ mod input;
 mod matroska;
 mod mp4;
 mod ogg;
+mod sentences;
 mod tags;
 mod wav;
 mod waveform;
@@ -33,6 +37,7 @@ pub use container::{Container, Unsupported};
 pub use detect::detect;
 pub use edits::Edits;
 pub use error::RecordingError;
+pub use sentences::{SentenceTimes, estimate_times};
 pub use waveform::{PEAK_COUNT, peaks};
 
 use input::Input;

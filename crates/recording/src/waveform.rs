@@ -1,11 +1,8 @@
-//! Decodes a recording and computes the peaks for drawing a waveform.
+//! Computes the peaks for drawing a waveform.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
-use symphonia::core::{
-    audio::SampleBuffer, codecs::DecoderOptions, formats::FormatOptions, io::MediaSourceStream,
-    meta::MetadataOptions, probe::Hint,
-};
+use crate::decode;
 
 /// Number of bars of a waveform.
 pub const PEAK_COUNT: usize = 160;
@@ -15,45 +12,18 @@ pub const PEAK_COUNT: usize = 160;
 ///
 /// The decoder may panic on a damaged file: callers have to expect it.
 pub fn peaks(file: &Path, duration_ms: u64) -> Vec<u8> {
-    decode(file, duration_ms).unwrap_or_default()
+    of_file(file, duration_ms).unwrap_or_default()
 }
 
-fn decode(file: &Path, duration_ms: u64) -> Option<Vec<u8>> {
-    let stream = MediaSourceStream::new(Box::new(File::open(file).ok()?), Default::default());
-    // The delay of the encoder is shorter than a bar, and its removal fails on very short files.
-    let options = FormatOptions { enable_gapless: false, ..FormatOptions::default() };
-    let mut format = symphonia::default::get_probe()
-        .format(&Hint::new(), stream, &options, &MetadataOptions::default())
-        .ok()?
-        .format;
-    let track = format.tracks().iter().find(|t| t.codec_params.sample_rate.is_some())?;
-    let (id, params) = (track.id, track.codec_params.clone());
-    let mut decoder =
-        symphonia::default::get_codecs().make(&params, &DecoderOptions::default()).ok()?;
-    let frames = u128::from(duration_ms) * u128::from(params.sample_rate?) / 1000;
+fn of_file(file: &Path, duration_ms: u64) -> Option<Vec<u8>> {
     let mut peaks = [0f32; PEAK_COUNT];
-    let (mut at, mut buffer) = (0u128, None::<SampleBuffer<f32>>);
-    while let Ok(packet) = format.next_packet() {
-        if packet.track_id() != id {
-            continue;
-        }
-        // Skip a damaged packet, which has little effect on the waveform.
-        let Ok(decoded) = decoder.decode(&packet) else { continue };
-        let (spec, channels) = (*decoded.spec(), decoded.spec().channels.count().max(1));
-        let capacity = decoded.capacity() as u64;
-        if buffer.as_ref().is_none_or(|b| b.capacity() < decoded.capacity() * channels) {
-            buffer = Some(SampleBuffer::new(capacity, spec));
-        }
-        let samples = buffer.as_mut()?;
-        samples.copy_interleaved_ref(decoded);
-        for frame in samples.samples().chunks(channels) {
-            let index =
-                (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
-            let amplitude = frame.iter().fold(0f32, |max, sample| max.max(sample.abs()));
-            peaks[index] = peaks[index].max(amplitude);
-            at += 1;
-        }
-    }
+    let mut at = 0u128;
+    decode::amplitudes(file, |rate, amplitude| {
+        let frames = u128::from(duration_ms) * u128::from(rate) / 1000;
+        let index = (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
+        peaks[index] = peaks[index].max(amplitude);
+        at += 1;
+    })?;
     let max = peaks.iter().copied().fold(0f32, f32::max);
     (max > 0.0).then(|| peaks.iter().map(|p| (p / max * 255.0).round() as u8).collect())
 }

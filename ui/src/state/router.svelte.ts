@@ -12,6 +12,10 @@ export interface LibraryView {
   /** Every language, although the learner has chosen some in the settings. */
   allLanguages?: boolean;
   q?: string;
+  /** Filters of a search: longest course in hours, on this device, finished. */
+  hours?: number;
+  onDevice?: boolean;
+  finished?: "yes" | "no";
 }
 
 export type Route =
@@ -47,6 +51,10 @@ function parseView(query: string): LibraryView {
   if (/^[A-Za-z0-9_-]{2,35}$/.test(text("lang"))) view.lang = text("lang");
   if (text("languages") === "all") view.allLanguages = true;
   if (text("q")) view.q = text("q");
+  if (/^[1-9]\d{0,2}$/.test(text("hours"))) view.hours = Number(text("hours"));
+  if (text("device") === "this") view.onDevice = true;
+  const finished = text("finished");
+  if (finished === "yes" || finished === "no") view.finished = finished;
   return view;
 }
 function formatView(view: LibraryView): string {
@@ -58,6 +66,9 @@ function formatView(view: LibraryView): string {
     ["lang", view.lang],
     ["languages", view.allLanguages ? "all" : undefined],
     ["q", view.q],
+    ["hours", view.hours],
+    ["device", view.onDevice ? "this" : undefined],
+    ["finished", view.finished],
   ];
   const params = selections.flatMap(([name, value]) => (value ? [[name, String(value)]] : []));
   return params.length > 0 ? `?${new URLSearchParams(params).toString()}` : "";

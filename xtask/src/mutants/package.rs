@@ -344,4 +344,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
         bad: "            b\"vide\" if self.is_fast() && self.id == 0 => {",
         tests: &["-p", "carrel-recording", "-E", "test(pictures_in_an_m4a_are_no_film)"],
     },
+    Mutant {
+        name: "times of an author are replaced by tapped ones",
+        file: "crates/commands/src/handlers/reading.rs",
+        good: "if is_timed && page.timing_confidence.is_none() {",
+        bad: "if false && is_timed && page.timing_confidence.is_none() {",
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_narrated_story)"],
+    },
+    Mutant {
+        name: "sentences begin where their letters suggest, whatever the pauses",
+        file: "crates/recording/src/sentences.rs",
+        good: "gain: (to - from).min(MAX_GAIN) as f64 / 100.0 });",
+        bad: "gain: -9.0 });",
+        tests: &["-p", "carrel-recording", "--lib", "-E", "test(the_demo_narration)"],
+    },
+    Mutant {
+        name: "a later answer to an exercise replaces the first",
+        file: "crates/learning/src/exercises.rs",
+        good: "answers.remove(&exercise) {",
+        bad: "answers.remove(&exercise).filter(|_| false) {",
+        tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(a_run_is_continued)"],
+    },
 ];

@@ -208,6 +208,22 @@ pub struct EnrolmentView {
 #[serde(rename_all = "camelCase")]
 pub struct SearchRequest {
     pub q: String,
+    /// Courses only; stories have no difficulty.
+    #[ts(optional)]
+    pub difficulty: Option<Difficulty>,
+    #[ts(optional)]
+    pub category: Option<String>,
+    #[ts(optional)]
+    pub lang: Option<String>,
+    /// Longest course in hours. A story counts as shorter than an hour.
+    #[ts(optional)]
+    pub max_hours: Option<u32>,
+    /// Only courses and stories on this device.
+    #[ts(optional)]
+    pub on_device: Option<bool>,
+    /// Only courses and stories that are finished, or that are not.
+    #[ts(optional)]
+    pub finished: Option<bool>,
     /// From 1.
     #[ts(optional)]
     pub page: Option<u32>,
@@ -216,7 +232,20 @@ pub struct SearchRequest {
     pub page_size: Option<u32>,
 }
 
-/// Matches in the stored catalogue, then in local content, each with the best match first.
+impl SearchRequest {
+    /// Returns true if results are limited to some courses and stories.
+    pub fn is_filtered(&self) -> bool {
+        self.difficulty.is_some()
+            || self.category.is_some()
+            || self.lang.is_some()
+            || self.max_hours.is_some()
+            || self.on_device == Some(true)
+            || self.finished.is_some()
+    }
+}
+
+/// Matches in the stored catalogue, then in local content. In each, the courses and stories that were used recently
+/// come first, then the best match. A search on the server has the order of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReply {

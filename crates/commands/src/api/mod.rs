@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod download;
 pub mod error;
 pub mod event;
+pub mod exercises;
 pub mod learning;
 pub mod library;
 pub mod notes;

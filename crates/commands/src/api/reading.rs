@@ -88,7 +88,18 @@ pub struct StoryPage {
     pub progress: ItemProgress,
     /// Ids of this story's words that are on the review list.
     pub saved_words: Vec<String>,
+    /// Indices of the pages whose sentence times the learner corrected.
+    pub corrected_pages: Vec<u32>,
     pub freshness: Freshness,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SentenceTimesRequest {
+    /// The narration of a page.
+    pub recording: BlobHash,
+    /// Start of each sentence in milliseconds, ascending; empty to delete the learner's times.
+    pub starts: Vec<u64>,
 }
 
 /// Identifies the texts for which fonts are requested.

@@ -1,6 +1,6 @@
-//! Commands for the library: lists, course pages, enrolment, search.
+//! Commands for the library: lists, course pages, enrolment.
 //!
-//! Not here: the text of sections and stories (`reading`).
+//! Not here: the text of sections and stories (`reading`), search (`search`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use carrel_client::{
     content::{
         Kind,
         download::State,
-        library::{Filter, Hit, HitKind, MAX_HITS, OpenManifest},
+        library::{Filter, OpenManifest},
     },
     learning::Enrolment,
 };
@@ -27,8 +27,7 @@ use crate::{
         app::Empty,
         library::{
             ContinueCard, ContinueReply, CourseCard, CourseList, CourseRef, CourseView,
-            EnrolmentView, LessonView, ListRequest, SearchHit, SearchKind, SearchReply,
-            SearchRequest, SectionView, StoryCard, StoryList,
+            EnrolmentView, LessonView, ListRequest, SectionView, StoryCard, StoryList,
         },
     },
     host::{Host, account},
@@ -357,32 +356,4 @@ async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result
         enrolment: enrolment.status(),
         reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
     })
-}
-
-/// Results of a search without a limit.
-const DEFAULT_HITS: u32 = 50;
-
-pub async fn search(host: &dyn Host, request: SearchRequest) -> Result<SearchReply> {
-    let account = account(host)?;
-    let SearchRequest { q, page, page_size } = request;
-    let limit = page_size.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
-    let offset = page.unwrap_or(1).saturating_sub(1).saturating_mul(limit);
-    let found =
-        account.content.blocking(move |content| content.library.search(&q, offset, limit)).await?;
-    Ok(SearchReply { hits: found.hits.into_iter().map(hit_view).collect(), total: found.total })
-}
-
-fn hit_view(hit: Hit) -> SearchHit {
-    let kind = match hit.kind {
-        HitKind::Course => SearchKind::Course,
-        HitKind::Section => SearchKind::Section,
-        HitKind::Story => SearchKind::Story,
-    };
-    SearchHit {
-        kind,
-        item: hit.item,
-        title: hit.title,
-        course_title: hit.course_title,
-        snippet: hit.snippet,
-    }
 }

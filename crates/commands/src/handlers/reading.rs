@@ -19,11 +19,12 @@ use carrel_model::{
 use super::{Result, freshness};
 use crate::{
     api::{
+        app::Empty,
         error::CommandError,
         reading::{
             FontFileView, FontList, FontsRequest, ItemProgress, ItemRef, Neighbour, PositionRef,
-            QuizRef, RecordProgress, SectionPage, StoryPage, StudyHeartbeat, StudyHeartbeatReply,
-            WordView,
+            QuizRef, RecordProgress, SectionPage, SentenceTimesRequest, StoryPage, StudyHeartbeat,
+            StudyHeartbeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -93,8 +94,39 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
         Ok(id) => family_of(&account, &id).await?,
         Err(_) => String::new(),
     };
-    let (item, story) = (request.item, dated.value);
-    Ok(StoryPage { item, story, family, progress, saved_words, freshness })
+    let (item, mut story) = (request.item, dated.value);
+    let corrected_pages = correct_times(&account, &mut story).await?;
+    Ok(StoryPage { item, story, family, progress, saved_words, corrected_pages, freshness })
+}
+
+/// Replaces estimated and missing times of sentences by those that the learner tapped. Times of an author stay. Returns
+/// the indices of the corrected pages.
+pub(super) async fn correct_times(account: &OpenAccount, story: &mut Story) -> Result<Vec<u32>> {
+    let starts = account.learning.sentence_starts().await?;
+    let mut corrected = Vec::new();
+    for (index, page) in (0..).zip(&mut story.pages) {
+        let tapped = page.narration.as_ref().and_then(|sound| starts.get(&sound.blob.hash));
+        let is_timed = page.sentences.iter().any(|sentence| sentence.start_ms.is_some());
+        // Another edition may have other sentences with the same recording.
+        let Some(tapped) = tapped.filter(|tapped| tapped.len() == page.sentences.len()) else {
+            continue;
+        };
+        if is_timed && page.timing_confidence.is_none() {
+            continue;
+        }
+        for (sentence, start) in page.sentences.iter_mut().zip(tapped) {
+            (sentence.start_ms, sentence.end_ms) = (Some(*start), None);
+        }
+        page.timing_confidence = None;
+        corrected.push(index);
+    }
+    Ok(corrected)
+}
+
+pub async fn set_sentence_times(host: &dyn Host, request: SentenceTimesRequest) -> Result<Empty> {
+    let SentenceTimesRequest { recording, starts } = request;
+    account(host)?.learning.set_sentence_starts(recording, starts).await?;
+    Ok(Empty {})
 }
 
 /// Returns the family of a story by itself, without using the network.

@@ -5,7 +5,8 @@ use std::{cell::Cell, collections::BTreeSet};
 use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
     lattice::{
-        Attempt, CARD, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS, Validate,
+        Attempt, CARD, EXERCISE, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS,
+        TIMING, Validate,
     },
 };
 use carrel_sqlite::{
@@ -339,7 +340,10 @@ impl<'c> Tx<'c> {
             Row::Answer(r) => self.quiz_change(r.attempt)?,
             Row::Grade(r) => self.quiz_change(r.attempt)?,
             Row::Review(_) | Row::ReviewVoid(_) => Some(Change::Words),
-            Row::Kv(r) if r.ns == "setting" => Some(Change::Settings),
+            Row::Kv(r) if r.ns == "setting" || r.ns == TIMING => Some(Change::Settings),
+            Row::Kv(r) if r.ns == EXERCISE => {
+                r.exercise_story().map(|story| Change::progress_of(&story))
+            }
             Row::Kv(r) if [CARD, REVIEW, PARAMS].contains(&r.ns.as_str()) => Some(Change::Words),
             Row::Kv(r) if r.ns == "enrolment" => {
                 Slug::new(r.key.as_str()).ok().map(Change::Enrolment)

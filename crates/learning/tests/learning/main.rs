@@ -9,3 +9,4 @@ mod note_placement;
 mod notes;
 mod reviews;
 mod store;
+mod stories;

@@ -6,6 +6,7 @@
 mod attempts;
 mod block;
 mod catalogue;
+mod exercises;
 mod fonts;
 mod grading;
 mod manifest;
@@ -23,6 +24,7 @@ pub use catalogue::{
     CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,
     StoryInCourse, StoryMeta,
 };
+pub use exercises::{Exercise, ExerciseKind, SoundClip, grade_exercise, story_exercises};
 pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
 pub use grading::{PartResult, QuestionResult, Score, check_answer, grade};
 pub use manifest::{

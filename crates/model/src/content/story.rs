@@ -61,6 +61,11 @@ pub struct Page {
     pub narration: Option<AudioRef>,
     /// Sentences in order.
     pub sentences: Vec<Sentence>,
+    /// Set if the times of the sentences are estimated from the recording: percentage of the sentences that begin after
+    /// a pause, 0 to 100. Otherwise an author wrote the times, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub timing_confidence: Option<u8>,
 }
 
 /// A sentence of a page.

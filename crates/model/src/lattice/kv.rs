@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, params_id};
-use crate::{DeviceId, Hlc, Slug};
+use crate::{DeviceId, Hlc, ItemId, Slug};
 
 /// Namespace of enrolment requests. The key is the id of a course; the value is `true` if enrolment is requested,
 /// otherwise `false` or `null`.
@@ -18,6 +18,13 @@ pub const REVIEW: &str = "review";
 /// Namespace of the parameter sets of the schedule. The key is derived from the value (`params_id`), so the registers
 /// are a set: a key never has two values, and nothing is lost if two devices train parameters at the same time.
 pub const PARAMS: &str = "params";
+/// Namespace of the exercises after a story. The key is `story#run` or `story#run/exercise`; see `carrel-learning`.
+pub const EXERCISE: &str = "exercise";
+/// Separates the id of the story from that of the run.
+pub const EXERCISE_SEPARATOR: char = '#';
+/// Namespace of the starts of sentences that a learner corrected. The key is the hash of the recording; the value is a
+/// list of milliseconds or `null`.
+pub const TIMING: &str = "timing";
 
 /// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -42,6 +49,10 @@ pub struct Kv {
     pub extra: Extra,
 }
 impl Kv {
+    /// Returns the story of a register in `EXERCISE`.
+    pub fn exercise_story(&self) -> Option<ItemId> {
+        ItemId::new(self.key.split_once(EXERCISE_SEPARATOR)?.0).ok()
+    }
     /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();

@@ -5,6 +5,7 @@
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, HashMap},
+    path::Path,
 };
 
 use carrel_model::{BlobHash, ItemId, content::BlobRef};
@@ -135,6 +136,11 @@ impl<'a> CompileContext<'a> {
             BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type.clone() };
         self.staged_blobs.entry(blob.hash).or_insert(blob);
         reference
+    }
+    /// Returns the file of a recording of the package.
+    pub fn recording_file(&self, hash: BlobHash) -> Option<&Path> {
+        let prepared = self.shared.recordings.values().filter_map(|found| found.as_ref().ok());
+        prepared.filter(|found| found.blob.hash == hash).map(|found| found.disk.as_path()).next()
     }
     /// Stages a compiled body as JSON and returns its hash.
     pub fn put_json<T: serde::Serialize>(&mut self, value: &T) -> BlobHash {

@@ -13,7 +13,7 @@ use carrel_model::{
 use crate::{
     compile::context::CompileContext,
     draft::{PageDraft, StoryDraft},
-    media::vtt,
+    media::{recording, vtt},
     problem::SourceLocation,
 };
 
@@ -98,10 +98,28 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
             hint,
         );
     }
-    if let (Some(timing), Some(narration)) = (&draft.timing, &draft.narration) {
-        apply_timing(context, timing, narration.duration_ms, &mut sentences);
+    let timing_confidence = draft.narration.as_ref().and_then(|narration| match &draft.timing {
+        Some(timing) => {
+            apply_timing(context, timing, narration.duration_ms, &mut sentences);
+            None
+        }
+        None => estimate_timing(context, narration.blob.hash, &mut sentences),
+    });
+    Page { image: draft.image, narration: draft.narration, sentences, timing_confidence }
+}
+
+/// Assigns estimated times, if the recording allows an estimate. Returns their confidence.
+fn estimate_timing(
+    context: &CompileContext<'_>,
+    narration: BlobHash,
+    sentences: &mut [Sentence],
+) -> Option<u8> {
+    let texts: Vec<&str> = sentences.iter().map(|s| s.text.as_str()).collect();
+    let times = recording::sentence_times(context.recording_file(narration)?, &texts)?;
+    for (sentence, start) in sentences.iter_mut().zip(times.starts) {
+        sentence.start_ms = Some(start);
     }
-    Page { image: draft.image, narration: draft.narration, sentences }
+    Some(times.confidence)
 }
 
 /// Assigns the times of a WebVTT file to the sentences.

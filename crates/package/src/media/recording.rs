@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carrel_recording::{Container, RecordingError, Video};
+use carrel_recording::{Container, RecordingError, SentenceTimes, Video};
 
 use super::{
     error::{MediaError, media_error},
@@ -114,11 +114,13 @@ fn warnings(recording: &carrel_recording::Recording) -> Vec<MediaError> {
 pub struct RecordingDecoder {
     /// Returns the peaks of a recording of this length in milliseconds, for drawing a waveform.
     pub peaks: fn(&Path, u64) -> Vec<u8>,
+    /// Returns the estimated times of the sentences of a narration.
+    pub sentence_times: fn(&Path, &[&str]) -> Option<SentenceTimes>,
 }
 
 impl Default for RecordingDecoder {
     fn default() -> Self {
-        Self { peaks: carrel_recording::peaks }
+        Self { peaks: carrel_recording::peaks, sentence_times: carrel_recording::estimate_times }
     }
 }
 
@@ -128,5 +130,18 @@ pub(crate) fn peaks(decoder: RecordingDecoder, disk: &Path, duration_ms: u64) ->
         // The file is played by another decoder, which may accept it.
         tracing::warn!(error = %e.message, "no waveform is drawn for a recording");
         Vec::new()
+    })
+}
+
+/// Returns the estimated times of the sentences of a narration.
+pub(crate) fn sentence_times(
+    decoder: RecordingDecoder,
+    disk: &Path,
+    sentences: &[&str],
+) -> Option<SentenceTimes> {
+    let estimate = || (decoder.sentence_times)(disk, sentences);
+    guarded("audio-broken", estimate).unwrap_or_else(|e| {
+        tracing::warn!(error = %e.message, "no sentence times are estimated for a narration");
+        None
     })
 }

@@ -18,4 +18,9 @@ narration?: AudioRef,
 /**
  * Sentences in order.
  */
-sentences: Array<Sentence>, };
+sentences: Array<Sentence>, 
+/**
+ * Set if the times of the sentences are estimated from the recording: percentage of the sentences that begin after
+ * a pause, 0 to 100. Otherwise an author wrote the times, or there are none.
+ */
+timingConfidence?: number, };

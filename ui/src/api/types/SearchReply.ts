@@ -2,7 +2,8 @@
 import type { SearchHit } from "./SearchHit";
 
 /**
- * Matches in the stored catalogue, then in local content, each with the best match first.
+ * Matches in the stored catalogue, then in local content. In each, the courses and stories that were used recently
+ * come first, then the best match. A search on the server has the order of the server.
  */
 export type SearchReply = { hits: Array<SearchHit>, 
 /**

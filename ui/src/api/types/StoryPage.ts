@@ -19,4 +19,8 @@ family: string, progress: ItemProgress,
 /**
  * Ids of this story's words that are on the review list.
  */
-savedWords: Array<string>, freshness: Freshness, };
+savedWords: Array<string>, 
+/**
+ * Indices of the pages whose sentence times the learner corrected.
+ */
+correctedPages: Array<number>, freshness: Freshness, };

@@ -161,6 +161,10 @@ export class Narration implements Holder {
     this.#load();
     if (continues && page?.narration) void this.#play();
   }
+  /** Takes over other times of the sentences of the loaded page. Narration goes on. */
+  renew(page: Page | undefined): void {
+    if (page && this.#page && page !== this.#page && isSamePage(page, this.#page)) this.#page = page;
+  }
   /** Prefetches the recording of a page. */
   preload(page: Page | undefined): void {
     if (!page?.narration || typeof Audio === "undefined") return;
