@@ -17,7 +17,13 @@ use carrel_system::blocking;
 use crate::{
     Error, ImportError, Result,
     account::AccountInfo,
-    bundle::{Context, key_trust, key_trust::KeyTrust, rows::DEVICE_KEY},
+    bundle::{
+        Context,
+        import_dictionary::{DictionaryInfo, inspect_dictionary},
+        key_trust,
+        key_trust::KeyTrust,
+        rows::DEVICE_KEY,
+    },
 };
 
 /// The contents of a file.
@@ -25,6 +31,7 @@ use crate::{
 pub enum BundleInfo {
     Courses(CoursesInfo),
     Work(WorkInfo),
+    Dictionary(DictionaryInfo),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +95,13 @@ pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<Bundle
                 inspect_courses(&account.content.library, name.as_deref(), &bundle)
             });
             info.await.map(BundleInfo::Courses)
+        }
+        Bundle::Dictionary(bundle) => {
+            let (account, dictionaries) = (context.account.clone(), context.dictionaries.clone());
+            let info = blocking(move || {
+                inspect_dictionary(&account.content.library, &dictionaries, &bundle)
+            });
+            info.await.map(BundleInfo::Dictionary)
         }
         Bundle::Work(work) => inspect_work(context, work).await.map(BundleInfo::Work),
     }

@@ -11,7 +11,7 @@
 //! | `export` | export of downloaded courses, or of a learner's rows, to a file |
 //! | `inspect` | the contents of a file, and whether it can be imported |
 //! | `kept_work` | work that a shared machine keeps, encrypted, for a claim with a code |
-//! | `import_courses`, `import_work` | import of a course file, of a work file |
+//! | `import_courses`, `import_work`, `import_dictionary` | import of a file of each kind |
 //!
 //! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
 //! (`carrel_content`).
@@ -19,6 +19,7 @@
 mod device_key;
 mod export;
 mod import_courses;
+mod import_dictionary;
 mod import_work;
 mod inspect;
 mod kept_work;
@@ -30,11 +31,12 @@ mod upload;
 
 use std::sync::Arc;
 
-pub use carrel_bundle::{Fault, fingerprint};
+pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 
 pub use self::{
     export::ExportedFile,
     import_courses::ImportedCourse,
+    import_dictionary::DictionaryInfo,
     inspect::{BundleInfo, CourseInfo, CoursesInfo, LocalState, WorkInfo},
     key_trust::KeyTrust,
     removable_media::{BundleFile, BundleFolder, FolderKind, bundle_folders, files_in},
@@ -44,6 +46,7 @@ pub use self::{
 pub(crate) use self::{
     export::{export_courses, export_file, export_work, file_name},
     import_courses::import_courses,
+    import_dictionary::import_dictionary,
     import_work::import_work,
     inspect::inspect,
     kept_work::{ClaimCode, claim_work, discard_work, has_kept_work, keep_work, new_code},
@@ -52,6 +55,7 @@ pub(crate) use self::{
 };
 use crate::{
     account::AccountInfo,
+    dictionary::Dictionaries,
     open_account::{OpenAccount, Shared},
 };
 
@@ -64,6 +68,7 @@ pub(crate) struct Context<'c> {
     pub info: AccountInfo,
     pub shared: &'c Shared,
     pub transfers: &'c Transfers,
+    pub dictionaries: &'c Arc<Dictionaries>,
 }
 
 impl Context<'_> {

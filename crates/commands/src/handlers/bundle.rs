@@ -7,14 +7,14 @@ use std::path::Path;
 use carrel_client::{
     Error, ImportError,
     bundle::{
-        self, BundleInfo, CoursesInfo, ExportedFile as Exported, FolderKind, KeyTrust, LocalState,
-        Transfers, WorkInfo,
+        self, BundleInfo, CoursesInfo, DictionaryInfo, ExportedFile as Exported, FolderKind,
+        KeyTrust, LocalState, Transfers, WorkInfo,
     },
     content::Kind,
     system::blocking,
 };
 
-use super::{Result, app::get_app_state};
+use super::{Result, app::get_app_state, dictionary::facts_view};
 use crate::{
     api::{
         app::{AppState, Empty},
@@ -79,6 +79,7 @@ pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView>
     Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
         BundleInfo::Courses(info) => courses_view(info),
         BundleInfo::Work(info) => work_view(info),
+        BundleInfo::Dictionary(info) => dictionary_view(info),
     })
 }
 
@@ -160,6 +161,19 @@ fn courses_view(info: CoursesInfo) -> FileView {
         bytes: info.bytes,
         new_bytes: info.new_bytes,
         courses: courses.collect(),
+        refusal: match &info.trust {
+            KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::NotAccepted => None,
+        },
+    }
+}
+
+fn dictionary_view(info: DictionaryInfo) -> FileView {
+    FileView::Dictionary {
+        dictionary: facts_view(&info.facts),
+        fingerprint: info.fingerprint,
+        needs_confirmation: info.trust == KeyTrust::NotAccepted,
+        replaces: info.installed.is_some(),
         refusal: match &info.trust {
             KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
             KeyTrust::Trusted | KeyTrust::NotAccepted => None,

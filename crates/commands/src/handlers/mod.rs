@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bundle;
 pub mod diagnostics;
+pub mod dictionary;
 pub mod download;
 pub mod learning;
 pub mod library;
@@ -14,6 +15,7 @@ pub mod open;
 pub mod policies;
 pub mod quiz;
 pub mod reading;
+pub mod recommend;
 pub mod review;
 pub mod settings;
 pub mod storage;

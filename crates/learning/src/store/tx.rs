@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeSet};
 use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
     lattice::{
-        Attempt, CARD, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS, Validate,
+        Attempt, CARD, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS, Validate, WORD,
     },
 };
 use carrel_sqlite::{
@@ -340,7 +340,9 @@ impl<'c> Tx<'c> {
             Row::Grade(r) => self.quiz_change(r.attempt)?,
             Row::Review(_) | Row::ReviewVoid(_) => Some(Change::Words),
             Row::Kv(r) if r.ns == "setting" => Some(Change::Settings),
-            Row::Kv(r) if [CARD, REVIEW, PARAMS].contains(&r.ns.as_str()) => Some(Change::Words),
+            Row::Kv(r) if [CARD, REVIEW, PARAMS, WORD].contains(&r.ns.as_str()) => {
+                Some(Change::Words)
+            }
             Row::Kv(r) if r.ns == "enrolment" => {
                 Slug::new(r.key.as_str()).ok().map(Change::Enrolment)
             }

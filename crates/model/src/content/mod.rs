@@ -24,7 +24,7 @@ pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
 pub use grading::{QuestionResult, Score, grade, grade_question, right_blanks};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
-    SignedManifest,
+    SignedManifest, verify_text,
 };
 pub use quiz::{Choice, Question, QuestionKind, Quiz, Response};
 pub use story::{Page, Sentence, Story, StoryQuiz, VocabularyEntry, WordSpan};

@@ -19,13 +19,17 @@ pub const REVIEW: &str = "review";
 /// are a set: a key never has two values, and nothing is lost if two devices train parameters at the same time.
 pub const PARAMS: &str = "params";
 
+/// Namespace of what a learner keeps of a word beside its card: the sentence in which it was found, and for a word that
+/// no course has its meaning. The key is 32 hex digits of the hash of the card; see `carrel-learning`.
+pub const WORD: &str = "word";
+
 /// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
-    /// Namespace, such as `setting`, `enrolment`, `card`, `review` or `params`; rows of other namespaces are stored and
-    /// synced too. Part of the key.
+    /// Namespace, such as `setting`, `enrolment`, `card`, `review`, `params` or `word`; rows of other namespaces are
+    /// stored and synced too. Part of the key.
     pub ns: String,
     /// Name within the namespace; part of the key.
     pub key: String,

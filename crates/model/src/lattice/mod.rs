@@ -22,7 +22,7 @@ pub use anchor::{NoteAnchor, NoteMark};
 pub use attempt::{Answer, Attempt, Grade};
 pub use day::{DAY_MS, date_of_day, day_of_date, row_time, study_day};
 pub use extra::Extra;
-pub use kv::{CARD, Decision, DecisionStatus, ENROLMENT, Kv, PARAMS, REVIEW};
+pub use kv::{CARD, Decision, DecisionStatus, ENROLMENT, Kv, PARAMS, REVIEW, WORD};
 pub use note::{NoteLife, NoteRevision};
 pub use progress::{ItemKind, Position, Progress};
 pub use review::{Review, ReviewKind, ReviewVoid, params_id};

@@ -11,7 +11,8 @@ mod script;
 mod snippet;
 mod terms;
 
-pub use fold::{fold_answer, fold_exact, is_same_answer};
+pub use fold::{fold_answer, fold_exact, fold_word, is_same_answer};
 pub use query::{Phrase, SearchQuery};
+pub use script::is_unspaced;
 pub use snippet::{Excerpt, excerpt};
 pub use terms::{index_terms, single_term};
