@@ -173,7 +173,15 @@ describe("the card of a word", () => {
           item: "own-words/river",
           card: "en//river",
           lang: "en",
-          entry: { id: "x", word: "river", pronunciation: "", partOfSpeech: "", meaning: "m", example: "", translations: {} },
+          entry: {
+            id: "x",
+            word: "river",
+            pronunciation: "",
+            partOfSpeech: "",
+            meaning: "m",
+            example: "",
+            translations: {},
+          },
           meanings: [],
           dictionary: null,
           saved: false,
@@ -263,7 +271,15 @@ describe("recommended words", () => {
       item: `rivers/${name}`,
       card: `en//${name}`,
       lang: "en",
-      entry: { id: name, word: name, pronunciation: "", partOfSpeech: "", meaning: `A ${name}.`, example: "", translations: {} },
+      entry: {
+        id: name,
+        word: name,
+        pronunciation: "",
+        partOfSpeech: "",
+        meaning: `A ${name}.`,
+        example: "",
+        translations: {},
+      },
       saved,
     });
     platform.replies = {

@@ -122,11 +122,13 @@ fn entry(line: &str, part: &str, data: &str) -> Result<(String, Entry), String> 
     if let Some(problem) = word_problem(&entry.headword) {
         return Err(format!("the headword {problem}"));
     }
-    for at in offsets_at..(offsets_at + count.min(MAX_SENSES)) {
-        let synset = data.get(number(at)?..).and_then(|rest| rest.lines().next());
-        let synset = synset.ok_or_else(|| format!("no data at {}", fields[at]))?;
+    let offsets = fields.get(offsets_at..).unwrap_or_default();
+    for offset in offsets.iter().take(count.min(MAX_SENSES)) {
+        let at: usize = offset.parse().map_err(|_| format!("{offset:?} is not a number"))?;
+        let synset = data.get(at..).and_then(|rest| rest.lines().next());
+        let synset = synset.ok_or_else(|| format!("no data at {offset}"))?;
         let (words, gloss) =
-            synset.split_once(" | ").ok_or_else(|| format!("no gloss at {}", fields[at]))?;
+            synset.split_once(" | ").ok_or_else(|| format!("no gloss at {offset}"))?;
         if let Some(written) = as_written(words, lemma) {
             entry.headword = written;
         }

@@ -104,7 +104,7 @@ fn entry(
         example: fields.text_or_empty("example"),
         translations,
         level: fields.integer("level", 1..=5).map(|n| n.value as u8),
-        frequency: fields.integer("frequency", 0..=1_000_000).map(|n| n.value as u32),
+        frequency: fields.integer("frequency", 0..=1_000_000).map(|n| n.value),
         image,
         audio,
     };

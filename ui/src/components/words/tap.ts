@@ -117,7 +117,9 @@ export function sent(place: WordPlace): { text: string; at: number; from: number
 export function sentenceAt(text: string, at: number, lang: string): string {
   // A line break of the source ends no sentence.
   const plain = text.replace(/\s/g, " ");
-  const found = segmenter(lang, "sentence").segment(plain).containing(Math.min(at, plain.length - 1));
+  const found = segmenter(lang, "sentence")
+    .segment(plain)
+    .containing(Math.min(at, plain.length - 1));
   return (found?.segment ?? plain).trim().replace(/ +/g, " ").slice(0, 600);
 }
 
