@@ -232,7 +232,7 @@ async function main() {
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
       assertEqual(before.lessons, after.lessons, "outline before and after the restart");
     });
-    await step("transfer a course in a file to a device without an account or network", async () => {
+    await step("add a course file, and a file of another program, without an account or network", async () => {
       const { folders } = await laptop.call("list_removable_media");
       const exported = await laptop.call("export_courses", {
         items: [{ id: "how-rivers-work", isStory: false }],
@@ -255,6 +255,32 @@ async function main() {
       await press(guestPage, /^Add to this device/);
       await text(guestPage, "1 course or story is available offline.");
       await press(guestPage, /^Close/);
+      // A file of another program is converted on the device.
+      await press(guestPage, /^Add from file/);
+      await guestPage.locator("dialog input[type=file]").setInputFiles({
+        name: "Lakes quiz.gift",
+        mimeType: "text/plain",
+        buffer: Buffer.from("::Depth::Which lake is deepest? {=Baikal ~Victoria}\n\n::Essay::Describe a lake. {}\n"),
+      });
+      await text(guestPage, "Converted from GIFT on this device");
+      await guestPage.getByLabel("Language of the texts").selectOption("fr");
+      await text(guestPage, "1 item works as in the other program. 1 is different.");
+      await guestPage.getByText("What is different").click();
+      await text(guestPage, "a free text cannot be graded by the app");
+      await axe(guestPage, "Add from file, converted");
+      await press(guestPage, /^Add to this device/);
+      // The announcement of the first file has the same text.
+      await guestPage.locator("dialog [role=status]").getByText("1 course or story is available offline.").waitFor();
+      await press(guestPage, /^Close/);
+      const converted = await guest.call("list_courses", { onDevice: true });
+      assertEqual(
+        converted.items
+          .map(({ course }) => course)
+          .filter(({ id }) => id.startsWith("own-"))
+          .map(({ title, lang }) => [title, lang]),
+        [["Lakes quiz", "fr"]],
+        "the converted course",
+      );
       await press(guestPage, new RegExp(COURSE));
       await heading(guestPage, COURSE);
       await text(guestPage, "Available offline");

@@ -211,7 +211,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
         "no other file on the drive"
     );
     let BundleInfo::Courses(found) =
-        other.inspect_file(&sent.path).await.expect("the file is inspected")
+        other.inspect_file(&sent.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -228,7 +228,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     // Transfers work in both directions; the first file is imported twice.
     let first_work = fixture.client.export_work(fixture.drive.path()).await.expect("a file");
     let BundleInfo::Work(found) =
-        other.inspect_file(&first_work.path).await.expect("the file is inspected")
+        other.inspect_file(&first_work.path, None).await.expect("the file is inspected")
     else {
         panic!("not a work file")
     };
@@ -336,7 +336,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
 
     // The first file from this server: the user has to accept the key.
     let BundleInfo::Courses(found) =
-        client.inspect_file(&sent.path).await.expect("the file is inspected")
+        client.inspect_file(&sent.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -357,7 +357,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     client.import_courses(&sent.path, Some(&found.fingerprint)).await.expect("imported");
     check_offline_content(&guest).await;
     let BundleInfo::Courses(again) =
-        client.inspect_file(&sent.path).await.expect("the file is inspected")
+        client.inspect_file(&sent.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -371,7 +371,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
         .await
         .expect("a file");
     let BundleInfo::Courses(found) =
-        client.inspect_file(&other_file.path).await.expect("the file is inspected")
+        client.inspect_file(&other_file.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -411,7 +411,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     // A file that is exported from imported content has the address of the original server.
     let second = client.export_courses(&course_and_story(), foreign.path()).await.expect("a file");
     let BundleInfo::Courses(found) =
-        fixture.client.inspect_file(&second.path).await.expect("the file is inspected")
+        fixture.client.inspect_file(&second.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -541,7 +541,7 @@ async fn an_invalid_file_changes_nothing() {
     }
     // Blobs verified before the damaged one were kept: the valid file has fewer new bytes.
     let BundleInfo::Courses(found) =
-        client.inspect_file(&sent.path).await.expect("the file is inspected")
+        client.inspect_file(&sent.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -732,7 +732,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     let new =
         fixture.client.export_courses(&course, fixture.drive.path()).await.expect("a file").path;
     let BundleInfo::Courses(found) =
-        client.inspect_file(&new).await.expect("the file is inspected")
+        client.inspect_file(&new, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
@@ -752,7 +752,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     let old = fixture.drive.path().join("old.carrel");
     for (device, account) in [(&client, &other_account), (&fixture.client, &fixture.account)] {
         let BundleInfo::Courses(found) =
-            device.inspect_file(&old).await.expect("the file is inspected")
+            device.inspect_file(&old, None).await.expect("the file is inspected")
         else {
             panic!("not a course file")
         };

@@ -18,6 +18,7 @@ mod machine_folder;
 mod networks;
 mod notes;
 mod offline;
+mod own_files;
 mod policies;
 mod prefetch;
 mod refused_rows;

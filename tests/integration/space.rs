@@ -92,7 +92,7 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
     let other_account =
         client.sign_in(&fixture.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let BundleInfo::Courses(found) =
-        client.inspect_file(&sent.path).await.expect("the file is inspected")
+        client.inspect_file(&sent.path, None).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };

@@ -276,6 +276,7 @@ export const states = [
   ],
   ["import", "", "", click(".file-actions .link")],
   ["import-confirm", "confirm", "", seq(click(".file-actions .link"), click("dialog .file"))],
+  ["import-converted", "converted", "", seq(click(".file-actions .link"), click("dialog .file"))],
   ["import-forged", "forged", "", seq(click(".file-actions .link"), click("dialog .file"))],
   ["import-done", "", "", seq(click(".file-actions .link"), click("dialog .file"), click("dialog .primary"))],
   ["export-work", "", "sync", seq(toBottom, click(".file-actions .button"))],

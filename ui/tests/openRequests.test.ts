@@ -21,6 +21,7 @@ const contents: FileView = {
   newBytes: 2_000_000,
   courses: [{ id: "rivers", isStory: false, title: "How rivers work", bytes: 2_000_000, local: "absent" }],
   refusal: null,
+  converted: null,
 };
 
 async function open(account: Account | null, ...waiting: OpenRequestView[]): Promise<HTMLElement> {

@@ -1,14 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { ProgressOverview } from "../src/api/types";
 import { axisEnd, countAxisEnd } from "../src/components/chart/axis";
-import { dayNumber, isoDay, studyDays } from "../src/features/progress/studyDays";
+import { studyDays } from "../src/features/progress/studyDays";
+import { dayOfIso, isoOfDay } from "../src/i18n/days";
 import Progress from "../src/features/progress/Progress.svelte";
-import { day } from "../src/i18n/format";
+import { day, percent, span } from "../src/i18n/format";
 import { setLanguage } from "../src/i18n/index.svelte";
-import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
+import { amina, demo, idle, stateOf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, rendered, scriptPlatform, show, text } from "./support";
+import { allByRole, byRole, click, fail, rendered, scriptPlatform, show, text } from "./support";
 
 const platform = scriptPlatform();
 const MINUTE = 60_000;
@@ -41,6 +42,17 @@ describe("the chart of study time", () => {
       storiesDone: 0,
       quizzesTaken: 0,
       courses: [],
+      summary: {
+        days: 30,
+        activeDays: 1,
+        timeMs: MINUTE,
+        storiesStarted: 0,
+        storiesCompleted: 0,
+        meanCompletion: 0,
+        wordsLearned: 0,
+        meanMastery: 0,
+      },
+      mastery: [0, 0, 0, 0, 0, 0],
       days: ["2026-11-28", "2026-11-29"].map((day, i) => ({ day, activeMs: i * MINUTE })),
     });
     const { target, close } = show(Progress as never, {} as never);
@@ -61,9 +73,9 @@ describe("study days", () => {
   });
   /** Days up to Wednesday, 2026-11-25: x studied, - not. */
   const days = (marks: string) => {
-    const last = dayNumber("2026-11-25");
+    const last = dayOfIso("2026-11-25")!;
     return [...marks].map((mark, i) => ({
-      day: isoDay(last - marks.length + 1 + i),
+      day: isoOfDay(last - marks.length + 1 + i),
       activeMs: mark === "x" ? MINUTE : 0,
     }));
   };
@@ -72,7 +84,7 @@ describe("study days", () => {
     return [found.days.map((d) => ({ studied: "x", rest: "r", none: "-", open: "o" })[d.kind]).join(""), found.run];
   };
   it("days and numbers are the same calendar", () => {
-    expect([dayNumber("1970-01-01"), dayNumber("2026-11-25"), isoDay(20_782)]).toEqual([0, 20_782, "2026-11-25"]);
+    expect([dayOfIso("1970-01-01"), dayOfIso("2026-11-25"), isoOfDay(20_782)]).toEqual([0, 20_782, "2026-11-25"]);
   });
   it("two days of each week without study are rest days, and end no run", () => {
     // Monday is the first day of a week: the last three days are one of the present week.
@@ -92,7 +104,7 @@ describe("study days", () => {
     // Sunday, and one other day of each week.
     expect(kinds("-x-xx--x-x", settings([6]))).toEqual(["rx-xx-rxrx", 2]);
     expect(kinds("xxxxx--x-x", settings([5, 6]))).toEqual(["xxxxxrrx-x", 1]);
-    const away = { fromDay: dayNumber("2026-11-16"), toDay: dayNumber("2026-11-24") };
+    const away = { fromDay: dayOfIso("2026-11-16")!, toDay: dayOfIso("2026-11-24")! };
     expect(kinds("---------x", settings([], [away]))).toEqual(["rrrrrrrrrx", 1]);
     expect(studyDays(days("x-x"), undefined).run).toBe(2);
   });
@@ -107,6 +119,9 @@ describe("study days", () => {
     await rendered();
     // Searching by role takes long on a whole screen.
     expect(text(first.target.querySelector(".goals h2")!)).toBe("19 of the last 28 days studied");
+    const rows = [...first.target.querySelectorAll(".goals tbody tr")].map((row) => text(row));
+    expect(rows).toHaveLength(28);
+    expect(rows.filter((row) => row.endsWith("studied"))).toHaveLength(19);
     await click(byRole(first.target.querySelector(".goals")!, "button", "Hide study days"));
     expect(text(first.target)).not.toContain("of the last 28 days studied");
     first.close();
@@ -119,15 +134,16 @@ describe("study days", () => {
   });
   it("and reviews to come have a table for each chart", async () => {
     clearKeptReplies();
-    platform.replies["get_forecast"] = () => ({ fromDay: dayNumber("2026-11-25"), due: [12, 0, 3] });
+    platform.replies["get_forecast"] = () => ({ fromDay: dayOfIso("2026-11-25")!, due: [12, 0, 3] });
     const { target, close } = show(Progress as never, {} as never);
     await rendered();
     const section = byRole(target, "region", "The next four weeks");
-    expect(byRole(section, "img").getAttribute("aria-label")).toContain("Today: 12. In all: 15.");
-    expect(target.querySelectorAll("details table")).toHaveLength(allByRole(target, "img").length);
+    expect(byRole(section, "img").getAttribute("aria-label")).toContain("Most on Wed, Nov 25: 12 words.");
+    // Three charts, and the calendar of the study days.
+    expect(target.querySelectorAll("details table")).toHaveLength(allByRole(target, "img").length + 1);
     expect([...section.querySelectorAll("tbody tr")].map((row) => text(row))).toEqual([
       `${day("2026-11-25")}12`,
-      `${day("2026-11-26")}–`,
+      `${day("2026-11-26")}0`,
       `${day("2026-11-27")}3`,
     ]);
     close();
@@ -137,5 +153,95 @@ describe("study days", () => {
     await rendered();
     expect(allByRole(none.target, "region", "The next four weeks")).toEqual([]);
     none.close();
+  });
+});
+
+describe("the progress of the learner", () => {
+  const open = async () => {
+    clearKeptReplies();
+    platform.replies = {};
+    platform.calls = [];
+    const shown = show(Progress as never, {} as never);
+    await rendered();
+    return shown;
+  };
+  it("shows thirty days in figures", async () => {
+    const { target, close } = await open();
+    const rows = [...byRole(target, "region", "The last 30 days").querySelectorAll("tr")];
+    expect(rows.map((row) => [...row.children].map((cell) => text(cell)))).toEqual([
+      ["Days studied", "20"],
+      ["Study time", span(468 * MINUTE)],
+      ["Stories started", "5"],
+      ["Stories finished", "3"],
+      ["Mean progress of the stories", percent(7_200)],
+      ["Words learned", "18"],
+      ["Mean mastery of the words", percent(4_600)],
+    ]);
+    close();
+  });
+  it("shows words by mastery, with a table", async () => {
+    const { target, close } = await open();
+    const section = byRole(target, "region", "Words by mastery");
+    expect(byRole(section, "img").getAttribute("aria-label")).toContain("34");
+    expect([...section.querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => text(cell)))).toEqual(
+      [
+        ["Not studied", "6"],
+        ["0 to 20%", "4"],
+        ["20 to 40%", "9"],
+        ["40 to 60%", "7"],
+        ["60 to 80%", "5"],
+        ["80 to 100%", "3"],
+      ],
+    );
+    close();
+    clearKeptReplies();
+  });
+  it("is exported as CSV or JSON", async () => {
+    const { target, close } = await open();
+    const folder = { path: "/media/usb", name: "USB", kind: "removable" };
+    platform.replies["list_removable_media"] = () => ({ folders: [folder] });
+    platform.replies["export_progress"] = () => ({
+      path: "/media/usb/carrel-progress.json",
+      fileName: "carrel-progress.json",
+      bytes: 900,
+      count: 40,
+    });
+    await click(byRole(target, "button", "Export progress"));
+    const dialog = byRole(target, "dialog", "Export progress");
+    expect(allByRole<HTMLInputElement>(dialog, "radio").filter((r) => r.name === "format" && r.checked)).toHaveLength(
+      1,
+    );
+    await click(byRole(dialog, "radio", "JSON, for programs"));
+    await click(byRole(dialog, "button", "Save file"));
+    expect(platform.requests("export_progress")).toEqual([{ format: "json", folder: "/media/usb" }]);
+    expect(text(byRole(dialog, "status"))).toBe("carrel-progress.json was saved.");
+    close();
+  });
+  it("of a guest is erased only after the learner agreed", async () => {
+    await appState.replace(stateOf(demo, idle, [demo]));
+    const { target, close } = await open();
+    expect(text(byRole(target, "region", "Your data"))).toContain("on this device only");
+    await click(byRole(target, "button", "Erase my work"));
+    const dialog = byRole(target, "dialog", "Erase my work");
+    const erase = byRole<HTMLButtonElement>(dialog, "button", "Erase my work");
+    expect(erase.disabled).toBe(true);
+    await click(byRole(dialog, "checkbox", "I understand that this work is lost."));
+    platform.replies["erase_guest_work"] = () => fail("disk_full");
+    await click(erase);
+    expect(allByRole(dialog, "alert")).toHaveLength(1);
+    platform.replies["erase_guest_work"] = () => stateOf(demo, idle, [demo]);
+    await click(erase);
+    expect(platform.requests("erase_guest_work")).toHaveLength(2);
+    expect(allByRole(target, "dialog")).toEqual([]);
+    close();
+    await appState.replace(stateOf(amina, idle, [amina]));
+  });
+  it("of an account on a server is removed from the device only, and the screen says so", async () => {
+    const { target, close } = await open();
+    expect(text(byRole(target, "region", "Your data"))).toContain("does not delete it from the server");
+    platform.replies["check_account_removal"] = () => ({ unsynced: [], total: 0, isKnown: true });
+    await click(byRole(target, "button", "Remove from this device"));
+    expect(text(byRole(target, "dialog", "Remove Amina Diallo from this device"))).toContain("is on the server");
+    close();
   });
 });

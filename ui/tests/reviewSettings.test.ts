@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ReviewSettings, WorkloadCurve } from "../src/api/types";
 import { countAxisEnd } from "../src/components/chart/axis";
-import { dayOfIso, dayText, isoOfDay, weekdayName, weekdayOf, weekOrder } from "../src/features/review/days";
+import { dayOfIso, dayText, isoOfDay, weekdayName, weekdayOf, weekOrder } from "../src/i18n/days";
 import ReviewSettingsDialog from "../src/features/review/ReviewSettingsDialog.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { amina, idle, stateOf } from "../src/platform/fixture/accounts";

@@ -204,26 +204,26 @@ describe("the plan after a break", () => {
 });
 
 describe("the forecast", () => {
-  it("has a bar for each of 30 days, and the same numbers as a table", async () => {
+  it("has a bar for each of 28 days, and the same numbers as a table", async () => {
     platform.replies["get_forecast"] = () => ({
       fromDay: TODAY,
-      due: Array.from({ length: 30 }, (_, i) => (i === 3 ? 12 : i === 0 ? 1 : 0)),
+      due: Array.from({ length: 28 }, (_, i) => (i === 3 ? 12 : i === 0 ? 1 : 0)),
     });
     const target = await review();
     const chart = byRole(
       target,
       "img",
-      "Bar chart: words that become due on each of the next 30 days. Most on Mon, Nov 23: 12 words.",
+      "Bar chart: words that become due on each of the next 28 days. Most on Mon, Nov 23: 12 words.",
     );
-    expect(chart.querySelectorAll(".bar")).toHaveLength(30);
+    expect(chart.querySelectorAll(".bar")).toHaveLength(28);
     expect([...chart.querySelectorAll(".grid")].map((line) => text(line))).toEqual(["15", "5"]);
     const rows = [...target.querySelectorAll("tbody tr")].map((row) => [...row.children].map(text).join(" "));
-    expect([rows.length, rows[0], rows[3]]).toEqual([30, "Fri, Nov 20 1", "Mon, Nov 23 12"]);
+    expect([rows.length, rows[0], rows[3]]).toEqual([28, "Fri, Nov 20 1", "Mon, Nov 23 12"]);
   });
   it("is not shown if nothing becomes due", async () => {
     platform.replies["get_forecast"] = () => ({ fromDay: TODAY, due: [0, 0] });
     const target = await review();
-    expect(allByRole(target, "heading").map((heading) => text(heading))).not.toContain("The next 30 days");
+    expect(allByRole(target, "heading").map((heading) => text(heading))).not.toContain("The next four weeks");
   });
 });
 

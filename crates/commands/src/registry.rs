@@ -77,6 +77,10 @@ macro_rules! commands {
             })
         }
 
+        /// The names of all commands. Not taken from `COMMANDS`: the app would then contain the code that generates the
+        /// TypeScript client, about 1 MB.
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+
         /// All commands, in the order of this list.
         pub const COMMANDS: &[CommandInfo] = &[$(CommandInfo {
             name: stringify!($name),
@@ -125,6 +129,8 @@ commands! {
     app::check_account_removal(AccountRef) -> AccountRemoval;
     /// Deletes an account and its work from this device.
     app::remove_account(RemoveAccount) -> AppState;
+    /// Deletes the work of the account without a server, which has to be open. Content stays.
+    app::erase_guest_work(Empty) -> AppState;
     /// Forgets the code of the work that a kiosk kept, after the learner has noted it.
     app::forget_kept_work(KeptWorkCode) -> AppState;
     /// Merges the work that this kiosk kept under a code with that of the open account.
@@ -183,8 +189,10 @@ commands! {
     recommend::list_recommended(Empty) -> RecommendedWords, stale on [Words, Downloads, Progress];
     /// Writes the words on the review list to a file for other programs.
     learning::export_words(ExportWords) -> ExportedFile;
-    /// Returns study time, streak and course progress.
-    learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
+    /// Returns study time, streak, course progress and mastery of words.
+    learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment, Words];
+    /// Writes the progress overview to a file.
+    learning::export_progress(ExportProgress) -> ExportedFile;
 
     /// Returns the notes, highlights and bookmarks of an item and of all items below it, in order of the text.
     notes::list_notes(ItemRef) -> NoteList, stale on [Notes, Catalogue, Downloads];
@@ -332,7 +340,7 @@ pub fn dispatch_action<'a>(
     request: Value,
     action: &str,
 ) -> CommandFuture<'a> {
-    let is_listed = !UNLISTED.contains(&name) && COMMANDS.iter().any(|c| c.name == name);
+    let is_listed = !UNLISTED.contains(&name) && NAMES.contains(&name);
     if !is_listed {
         return dispatch(host, name, request);
     }

@@ -158,16 +158,11 @@ pub(super) fn decode(bytes: &[u8], info: &ImageInfo) -> Result<DynamicImage, Ima
     limits.max_alloc = Some(MEMORY_BUDGET);
     decoder.set_limits(limits).map_err(decode_error)?;
     let image = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
+    // `resize` handles these two types of pixels.
     Ok(match image.color() {
-        ColorType::L8
-        | ColorType::La8
-        | ColorType::Rgb8
-        | ColorType::Rgba8
-        | ColorType::L16
-        | ColorType::La16
-        | ColorType::Rgb16
-        | ColorType::Rgba16 => image,
-        _ => DynamicImage::ImageRgba8(image.into_rgba8()),
+        ColorType::Rgb8 | ColorType::Rgba8 => image,
+        color if color.has_alpha() => DynamicImage::ImageRgba8(image.into_rgba8()),
+        _ => DynamicImage::ImageRgb8(image.into_rgb8()),
     })
 }
 

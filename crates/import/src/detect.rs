@@ -25,6 +25,11 @@ impl Format {
             Self::Epub => "epub",
         }
     }
+
+    /// Returns true if files of the format state the language of their texts.
+    pub fn states_language(self) -> bool {
+        self == Self::Epub
+    }
 }
 
 /// Number of bytes at the start of a text file that are read.

@@ -33,6 +33,9 @@ pub struct Options {
     pub title: Option<String>,
     /// Also reads the reviews of an Anki package, which are personal.
     pub reviews: bool,
+    /// Start of the id of the course, to keep it apart from that of another import of the file: at most 8 bytes of a
+    /// slug.
+    pub id_prefix: &'static str,
 }
 
 /// A compiled import.
@@ -163,7 +166,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
             epub::book::add(path, lang.as_deref(), &mut course, &mut source.report, &mut media)?;
         }
     }
-    if lang.is_none() && format != Format::Epub {
+    if lang.is_none() && !format.states_language() {
         source.report.note(format!(
             "the file does not state its language; it was imported as {DEFAULT_LANG}"
         ));
@@ -171,6 +174,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
     if let Some(license) = &options.license {
         course.license.clone_from(license);
     }
+    course.id.insert_str(0, options.id_prefix);
     Ok(ConvertedFile { draft: Draft { course, report: source.report }, media, reviews })
 }
 

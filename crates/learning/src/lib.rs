@@ -32,11 +32,12 @@ use carrel_system::IdGen;
 pub use completion::COMPLETED;
 pub use enrolment::Enrolment;
 pub use error::{Error, Result};
-pub use overview::{Overview, RootTime};
+pub use overview::{Overview, RootTime, SUMMARY_DAYS, Summary};
 pub use progress::{ProgressRecord, Step};
 pub use reviews::{
-    Absence, CardDetails, CardMarks, CardSummary, RecentReview, ReviewAnswer, ReviewCard,
-    ReviewCounts, ReviewQueue, ReviewSettings, Training, WordSummaries, Workload,
+    Absence, CardDetails, CardMarks, CardSummary, MASTERY_CLASSES, RecentReview, ReviewAnswer,
+    ReviewCard, ReviewCounts, ReviewQueue, ReviewSettings, Training, WordMastery, WordSummaries,
+    Workload,
 };
 use rusqlite::Connection;
 pub use store::study_day::Moment;

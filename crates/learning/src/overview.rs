@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
+    ItemId,
     derive::{time_by_day, time_studied},
-    lattice::{Session, date_of_day},
+    lattice::{Progress, Session, date_of_day},
 };
 use carrel_sqlite::rows::NEVER;
 use jiff::{ToSpan, civil::Date};
 use rusqlite::Connection;
 
 use crate::{
-    Error, Learning, Result,
+    Error, Learning, Moment, Result,
     store::{checked, study_day},
 };
 
 const OVERVIEW_DAYS: i64 = 28;
+/// Number of days of `Summary`, up to today.
+pub const SUMMARY_DAYS: u32 = 30;
 
 /// Study totals over all courses and stories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,23 @@ pub struct Overview {
     pub quizzes_taken: u32,
     /// Courses and stories with study time, most recent first.
     pub roots: Vec<RootTime>,
+    /// The last `SUMMARY_DAYS` days.
+    pub summary: Summary,
+}
+
+/// Study of the last `SUMMARY_DAYS` days, up to today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Number of days with study.
+    pub active_days: u32,
+    /// Study time in milliseconds.
+    pub time_ms: i64,
+    /// Stories that were studied for the first time.
+    pub stories_started: u32,
+    /// Stories that were finished for the first time. The day of the end is taken in the present time zone.
+    pub stories_completed: u32,
+    /// Mean progress of the stories that were studied, in hundredths of a percent; 0 without such a story.
+    pub mean_completion: u16,
 }
 
 /// Study time of one course or story.
@@ -54,14 +74,15 @@ impl Learning {
     pub async fn overview(&self) -> Result<Overview> {
         let clock = self.store.clock().clone();
         let overview = move |conn: &Connection| {
-            let today = study_day::now(conn, clock.as_ref())?.day;
-            overview(conn, date_of_day(today))
+            let now = study_day::now(conn, clock.as_ref())?;
+            overview(conn, &now)
         };
         self.store.read(overview).await
     }
 }
 
-fn overview(conn: &Connection, today: Date) -> Result<Overview> {
+fn overview(conn: &Connection, now: &Moment) -> Result<Overview> {
+    let today = date_of_day(now.day);
     let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();
@@ -84,8 +105,49 @@ fn overview(conn: &Connection, today: Date) -> Result<Overview> {
             "SELECT count(*) FROM progress WHERE kind = 'story' AND done_ms <> ?1",
         )?,
         quizzes_taken: count("SELECT count(DISTINCT quiz) FROM attempt WHERE submitted_ms <> ?1")?,
+        summary: summary(conn, &sessions, &by_day, now)?,
         roots: roots(conn, &sessions)?,
     })
+}
+
+fn summary(
+    conn: &Connection,
+    sessions: &[Session],
+    by_day: &BTreeMap<&str, i64>,
+    now: &Moment,
+) -> Result<Summary> {
+    let first_day = now.day.saturating_sub_unsigned(SUMMARY_DAYS - 1);
+    let (from, to) = (date_of_day(first_day).to_string(), date_of_day(now.day).to_string());
+    let mut summary = Summary::default();
+    for (_, ms) in by_day.range(from.as_str()..=to.as_str()).filter(|(_, ms)| **ms > 0) {
+        summary.active_days += 1;
+        summary.time_ms += ms;
+    }
+    let mut days: BTreeMap<&ItemId, (&str, &str)> = BTreeMap::new();
+    for session in sessions {
+        let day = session.day.as_str();
+        let (first, last) = days.entry(&session.item).or_insert((day, day));
+        (*first, *last) = ((*first).min(day), (*last).max(day));
+    }
+    let start_min = study_day::day_start_min(conn)?;
+    let is_recent = |ms: i64| {
+        let day = carrel_model::lattice::study_day(ms, now.off_min.into(), start_min);
+        (first_day..=now.day).contains(&day)
+    };
+    let mut percents: Vec<u64> = Vec::new();
+    for story in checked::query::<Progress>(conn, "WHERE kind = 'story'", [])? {
+        summary.stories_completed += u32::from(story.done_ms.is_some_and(is_recent));
+        if let Some((first, last)) = days.get(&story.item) {
+            summary.stories_started += u32::from(*first >= from.as_str());
+            if *last >= from.as_str() {
+                percents.push(story.percent.into());
+            }
+        }
+    }
+    if let Some(mean) = percents.iter().sum::<u64>().checked_div(percents.len() as u64) {
+        summary.mean_completion = u16::try_from(mean).unwrap_or(u16::MAX);
+    }
+    Ok(summary)
 }
 
 fn day_before(day: Date, days_back: i64) -> Result<String> {

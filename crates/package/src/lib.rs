@@ -23,7 +23,7 @@ pub use compile::context::{Options, SOURCE_REPORT_TYPE};
 pub use compiler::{Compiled, Compiler};
 pub use guard::{catch_panic, panic_problem};
 pub use importers::{Declared, FoundPackages, Package, find, find_as};
-pub use media::guard::DECODER_THREAD;
+pub use media::{guard::DECODER_THREAD, recording::RecordingDecoder};
 pub use problem::{Problem, Severity, is_no_package};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::{Limits, Source, fields::suggest_slug};

@@ -146,10 +146,8 @@ impl DirSink {
         let hex = hash.to_hex();
         self.root.join(&hex[..2]).join(hex)
     }
-}
-
-impl BlobSink for DirSink {
-    fn put(&mut self, blob: &Blob) -> io::Result<()> {
+    /// Stores a blob, unless its file exists.
+    pub fn store(&self, blob: &Blob) -> io::Result<()> {
         let path = self.path(blob.hash);
         if path.metadata().is_ok_and(|m| m.len() == blob.size) {
             return Ok(());
@@ -161,5 +159,11 @@ impl BlobSink for DirSink {
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|e| e.error)?;
         Ok(())
+    }
+}
+
+impl BlobSink for DirSink {
+    fn put(&mut self, blob: &Blob) -> io::Result<()> {
+        self.store(blob)
     }
 }

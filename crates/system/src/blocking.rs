@@ -1,6 +1,6 @@
 //! Runs blocking calls (databases, hashing, decoding, file walks) outside the threads that run async tasks.
 
-use std::cell::Cell;
+use std::{any::Any, cell::Cell};
 
 use tokio::runtime::Handle;
 
@@ -21,15 +21,27 @@ where
     T: Send + 'static,
     E: From<Panicked> + Send + 'static,
 {
+    let result = run_erased(Box::new(move || Box::new(f()))).await?;
+    match result.downcast::<Result<T, E>>() {
+        Ok(result) => *result,
+        Err(_) => Err(Panicked("a result of another type".to_owned()).into()),
+    }
+}
+
+type Erased<T> = Box<dyn FnOnce() -> T + Send>;
+
+/// Without types: the runtime's code for a task exists once, and not once per call of `blocking`, about 3 kB each.
+async fn run_erased(f: Erased<Box<dyn Any + Send>>) -> Result<Box<dyn Any + Send>, Panicked> {
     // Spans that `f` opens belong to the same action of the user.
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || span.in_scope(|| with_blocking_allowed(f)))
         .await
-        .unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
+        .map_err(|e| Panicked(e.to_string()))
 }
 
 /// Runs `f` on a blocking thread, without waiting for it.
 pub fn spawn(f: impl FnOnce() + Send + 'static) {
+    let f: Erased<()> = Box::new(f);
     tokio::task::spawn_blocking(|| with_blocking_allowed(f));
 }
 

@@ -17,7 +17,8 @@ export async function uploadFile(
   const { url } = await api.getUploadUrl();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", url);
+    // The extension decides how the file is read.
+    request.open("PUT", `${url}?name=${encodeURIComponent(file.name)}`);
     request.responseType = "json";
     request.upload.onprogress = (e) => e.lengthComputable && onProgress(e.loaded / e.total);
     request.onload = () => {

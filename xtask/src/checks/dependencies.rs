@@ -78,6 +78,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-http-cache",
             "carrel-content",
             "carrel-diagnostics",
+            "carrel-package",
+            "carrel-import",
             "carrel-update",
         ],
         &["carrel-testkit", "carrel-release"],

@@ -74,6 +74,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-learning", "--lib", "-E", "test(word_files)"],
     },
     Mutant {
+        name: "words that were removed are no longer learned",
+        file: "crates/learning/src/reviews/mastery.rs",
+        good: "            found.learned += u32::from(is_learned);\n            if row.added_ms.is_none() {\n                continue;\n            }",
+        bad: "            if row.added_ms.is_none() {\n                continue;\n            }\n            found.learned += u32::from(is_learned);",
+        tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(mastery_counts)"],
+    },
+    Mutant {
         name: "a second tap replaces the first answer",
         file: "crates/learning/src/reviews/mod.rs",
         good: "if tx.find::<Review>(&[answer.event.to_string()])?.is_some() {\n                    return Ok(());\n                }",

@@ -76,8 +76,8 @@ pub(crate) async fn export_courses(
         }
         // Imported courses are exported with the address and name of their own library.
         let (server, server_name) = match manifests.first() {
-            Some(first) if info.is_demo() => library.imported_from(first)?,
-            _ => None,
+            Some(first) => library.imported_from(first)?,
+            None => None,
         }
         .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));
         let bundle = CourseBundle::new(CourseHeader {
@@ -337,7 +337,7 @@ fn titles(open: &OpenManifest) -> (String, Vec<(BlobHash, String)>) {
 }
 
 /// Writes `target` completely or not at all, after a check of the free space.
-fn write_file(
+pub(super) fn write_file(
     target: &Path,
     bytes: u64,
     task: &TransferTask,
@@ -379,7 +379,7 @@ fn part_path(target: &Path) -> PathBuf {
 }
 
 /// Converts a write error. A file that is too large for the file system (4 GiB on FAT) is reported as missing space.
-fn write_error(e: std::io::Error, target: &Path) -> Error {
+pub(super) fn write_error(e: std::io::Error, target: &Path) -> Error {
     match e.kind() {
         std::io::ErrorKind::FileTooLarge => {
             ImportError::NoSpace { need: u64::from(u32::MAX) + 1, free: u64::from(u32::MAX) }.into()

@@ -26,6 +26,7 @@ use crate::{
     Error, ImportError, Result,
     bundle::{
         Context,
+        device_key::public_key,
         inspect::{LocalState, kind_and_title, local_state, open_bundle},
         key_trust,
         key_trust::KeyTrust,
@@ -56,12 +57,14 @@ pub(crate) async fn import_courses(
     let running = context.transfers.begin()?;
     let task = running.task.clone();
     let (path, accept) = (path.to_owned(), accept.map(str::to_owned));
+    let own_key = public_key(&context.shared.secrets).await?;
     let imported = blocking(move || {
         let Bundle::Courses(bundle) = open_bundle(&path)?.0 else {
             return Err(ImportError::File(Fault::NoContent).into());
         };
         let key = fingerprint(&bundle.key);
-        match key_trust::check(&library, library_name.as_deref(), &bundle.header, &bundle.key)? {
+        let (name, header) = (library_name.as_deref(), &bundle.header);
+        match key_trust::check(&library, name, header, &bundle.key, own_key.as_deref())? {
             KeyTrust::Trusted => {}
             KeyTrust::NotAccepted if accept.as_deref() == Some(&key) => {}
             KeyTrust::NotAccepted => {

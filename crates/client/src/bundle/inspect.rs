@@ -1,4 +1,4 @@
-//! Inspects a file: its contents, its origin, and whether it can be imported. Writes nothing.
+//! Inspects a file: its contents, its origin, and whether it can be imported. Changes nothing in the library.
 //!
 //! Not here: the import itself (`import_courses`, `import_work`).
 
@@ -19,10 +19,13 @@ use crate::{
     account::AccountInfo,
     bundle::{
         Context,
+        convert::{Conversion, convert, foreign_format},
+        device_key::public_key,
         import_dictionary::{DictionaryInfo, inspect_dictionary},
         key_trust,
         key_trust::KeyTrust,
         rows::DEVICE_KEY,
+        upload::Uploads,
     },
 };
 
@@ -31,7 +34,7 @@ use crate::{
 pub enum BundleInfo {
     Courses(CoursesInfo),
     Work(WorkInfo),
-    Dictionary(DictionaryInfo),
+    Dictionary(Box<DictionaryInfo>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct CoursesInfo {
     /// Size of the blobs that are not on this device yet.
     pub new_bytes: u64,
     pub courses: Vec<CourseInfo>,
+    /// For a file of another program: the course file to which it was converted.
+    pub conversion: Option<Box<Conversion>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +90,37 @@ pub struct WorkInfo {
     pub refusal: Option<ImportError>,
 }
 
-/// Reads and checks as much of a file as is possible without importing it.
-pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<BundleInfo> {
+/// Reads and checks as much of a file as is possible without importing it. A file of another program is converted
+/// first. `lang`: BCP 47 tag of a file that does not state its language.
+pub(crate) async fn inspect(
+    context: &Context<'_>,
+    path: &Path,
+    lang: Option<&str>,
+    uploads: &Uploads,
+) -> Result<BundleInfo> {
+    let source = path.to_owned();
+    let Some(format) = blocking(move || Ok::<_, Error>(foreign_format(&source))).await? else {
+        return inspect_bundle(context, path).await;
+    };
+    context.shared.policies.check_course_import()?;
+    let folder = uploads.folder_for(path).await?;
+    let conversion = convert(context, path, format, lang, &folder).await?;
+    let mut inspected = inspect_bundle(context, &conversion.path).await?;
+    if let BundleInfo::Courses(info) = &mut inspected {
+        info.conversion = Some(Box::new(conversion));
+    }
+    Ok(inspected)
+}
+
+async fn inspect_bundle(context: &Context<'_>, path: &Path) -> Result<BundleInfo> {
     let path = path.to_owned();
     match blocking(move || open_bundle(&path)).await?.0 {
         Bundle::Courses(bundle) => {
             let (account, name) = (context.account.clone(), context.library_name());
+            let own_key = public_key(&context.shared.secrets).await?;
             let info = blocking(move || {
-                inspect_courses(&account.content.library, name.as_deref(), &bundle)
+                let (library, name) = (&account.content.library, name.as_deref());
+                inspect_courses(library, name, own_key.as_deref(), &bundle)
             });
             info.await.map(BundleInfo::Courses)
         }
@@ -101,7 +129,7 @@ pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<Bundle
             let info = blocking(move || {
                 inspect_dictionary(&account.content.library, &dictionaries, &bundle)
             });
-            info.await.map(BundleInfo::Dictionary)
+            info.await.map(|info| BundleInfo::Dictionary(Box::new(info)))
         }
         Bundle::Work(work) => inspect_work(context, work).await.map(BundleInfo::Work),
     }
@@ -123,6 +151,7 @@ pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
 fn inspect_courses(
     library: &Library,
     library_name: Option<&str>,
+    own_key: Option<&str>,
     bundle: &CourseBundle,
 ) -> Result<CoursesInfo> {
     let header = &bundle.header;
@@ -144,11 +173,12 @@ fn inspect_courses(
         server: header.server.clone(),
         server_name: header.server_name.clone(),
         fingerprint: fingerprint(&bundle.key),
-        trust: key_trust::check(library, library_name, header, &bundle.key)?,
+        trust: key_trust::check(library, library_name, header, &bundle.key, own_key)?,
         made_ms: header.made_ms,
         bytes: bundle.len(),
         new_bytes: bundle.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
         courses,
+        conversion: None,
     })
 }
 

@@ -5,7 +5,8 @@
 //! | `transfer_task` | the running export or import: its progress and cancellation |
 //! | `removable_media` | folders for bundles: USB drives, the downloads folder |
 //! | `upload` | files uploaded by the UI |
-//! | `device_key` | the key with which this device signs work files |
+//! | `convert` | conversion of files of other programs to course files |
+//! | `device_key` | the key with which this device signs work files and converted courses |
 //! | `key_trust` | which signing keys are trusted, and when the user has to accept one |
 //! | `rows` | reading and merging the rows of a work file |
 //! | `export` | export of downloaded courses, or of a learner's rows, to a file |
@@ -16,6 +17,7 @@
 //! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
 //! (`carrel_content`).
 
+mod convert;
 mod device_key;
 mod export;
 mod import_courses;
@@ -33,7 +35,10 @@ use std::sync::Arc;
 
 pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 
+pub use carrel_import::{Format as ForeignFormat, Item, Level, Report};
+
 pub use self::{
+    convert::Conversion,
     export::ExportedFile,
     import_courses::ImportedCourse,
     import_dictionary::DictionaryInfo,

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::bundle::EXTENSION;
+use crate::bundle::{EXTENSION, convert::foreign_format};
 
 /// Maximum number of files listed per folder.
 const MAX_FILES: usize = 200;
@@ -32,7 +32,7 @@ pub struct BundleFolder {
     pub free_bytes: Option<u64>,
 }
 
-/// A file with the extension of a bundle. Its contents are not checked.
+/// A file with the extension of a bundle, or one of another program that can be converted. Its contents are not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleFile {
     pub path: PathBuf,
@@ -53,15 +53,18 @@ pub fn bundle_folders(downloads: Option<&Path>) -> Vec<BundleFolder> {
     found
 }
 
-/// Lists the bundles in a folder, not in its subfolders; newest first. Blocking.
+/// Lists the bundles, and the files of other programs that can be converted, in a folder, not in its subfolders; newest first. Blocking.
 pub fn files_in(folder: &Path) -> Vec<BundleFile> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found: Vec<(std::time::SystemTime, BundleFile)> = entries
         .flatten()
         .filter_map(|entry| {
             let path = entry.path();
+            let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
             let is_bundle = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
-            let metadata = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
+            if !is_bundle && foreign_format(&path).is_none() {
+                return None;
+            }
             let name = path.file_name()?.to_string_lossy().into_owned();
             let at = metadata.modified().unwrap_or(std::time::UNIX_EPOCH);
             // On FAT drives macOS writes "._NAME" beside each file.
@@ -130,8 +133,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_bundles_are_listed() {
+    fn only_files_that_can_be_imported_are_listed() {
         let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("words.apkg"), "12345").unwrap();
         for name in
             ["rivers.carrel", "LOUD.CARREL", "._rivers.carrel", "notes.txt", "x.carrel.part"]
         {
@@ -141,7 +145,14 @@ mod tests {
         let mut names: Vec<_> =
             files_in(dir.path()).into_iter().map(|f| (f.name, f.bytes)).collect();
         names.sort();
-        assert_eq!(names, [("LOUD.CARREL".to_owned(), 5), ("rivers.carrel".to_owned(), 5)]);
+        assert_eq!(
+            names,
+            [
+                ("LOUD.CARREL".to_owned(), 5),
+                ("rivers.carrel".to_owned(), 5),
+                ("words.apkg".to_owned(), 5)
+            ]
+        );
         assert!(files_in(&dir.path().join("nowhere")).is_empty());
         let downloads = bundle_folders(Some(dir.path()));
         let last = downloads.last().unwrap();

@@ -35,9 +35,15 @@ impl Client {
     }
 
     /// Reads and checks as much of a file as is possible without importing it: its contents, its origin, and whether
-    /// it can be imported. Writes nothing.
-    pub async fn inspect_file(&self, path: &Path) -> Result<BundleInfo> {
-        bundle::inspect(&self.bundle_context()?, path).await
+    /// it can be imported. A file of another program is converted to a course file in the cache folder; `lang` is the
+    /// BCP 47 tag of its texts, if it does not state their language (default: English).
+    ///
+    /// # Errors
+    ///
+    /// All faults of the file; for one of another program also `Error::Managed`, `ImportError::NotConverted`,
+    /// `NoSpace` and `Busy`, and `Error::Cancelled`.
+    pub async fn inspect_file(&self, path: &Path, lang: Option<&str>) -> Result<BundleInfo> {
+        bundle::inspect(&self.bundle_context()?, path, lang, &self.uploads).await
     }
 
     /// Imports courses and stories. `accept`: the fingerprint of the key that the user accepted, if it is not trusted
@@ -90,8 +96,8 @@ impl Client {
         Ok(imported)
     }
 
-    /// Writes the learner's notes or words, as the content of a file for other programs, to `folder`. The name gets
-    /// `what` and the date. `count`: number of notes or words.
+    /// Writes the learner's notes, words or progress, as the content of a file for other programs, to `folder`. The
+    /// name gets `what` and the date. `count`: number of notes, words or rows.
     pub async fn export_texts(
         &self,
         what: &str,

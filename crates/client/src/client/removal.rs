@@ -1,4 +1,4 @@
-//! Removal of an account from this device, and the list of what it would lose.
+//! Removal of an account, or of the work of a guest, from this device, and the list of what it would lose.
 //!
 //! Not here: the list of accounts (`account`), sign-out, which keeps everything (`accounts`).
 
@@ -69,6 +69,36 @@ impl Client {
             tracing::warn!(error = %e, "the content of a removed account is still on the disk");
         }
         self.changes().publish_one(Change::Account);
+        Ok(())
+    }
+
+    /// Deletes the work of the account without a server, which has to be open, and opens the account again. Downloads and
+    /// imported courses stay.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if another account is open: the server has its work, too.
+    pub async fn erase_guest_work(&self) -> Result<()> {
+        let switching = self.switching.lock().await;
+        let open = self.account().map(|open| open.id().to_owned());
+        let guest = open.and_then(|id| self.accounts().get(&id)).filter(AccountInfo::is_demo);
+        let Some(info) = guest else {
+            return Err(Error::Invalid(
+                "only the work of the account without a server can be erased; hint: open it, or remove the account"
+                    .to_owned(),
+            ));
+        };
+        self.close_open().await;
+        self.shared.closed().await;
+        let (id, kept) = (info.id.clone(), info);
+        self.shared
+            .with_accounts(move |accounts| {
+                accounts.remove(&kept.id)?;
+                accounts.put(&kept)
+            })
+            .await?;
+        drop(switching);
+        self.switch(&id).await?;
         Ok(())
     }
 

@@ -38,6 +38,9 @@ pub enum ImportError {
     Unclaimed,
     #[error("another export or import is running")]
     Busy,
+    /// A file of another program cannot be converted. `problems`: sentences with what to do.
+    #[error("the file cannot be converted: {problems}")]
+    NotConverted { problems: String },
 }
 
 impl ImportError {
@@ -57,6 +60,7 @@ impl ImportError {
             Self::OtherServer { .. } => "other_server",
             Self::Unclaimed => "unclaimed",
             Self::Busy => "busy",
+            Self::NotConverted { .. } => "not_converted",
         }
     }
     pub fn code(&self) -> ErrorCode {
@@ -65,7 +69,7 @@ impl ImportError {
             Self::NotDownloaded(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
             Self::NoSpace { .. } => ErrorCode::DiskFull,
             Self::NotWritable(_) => ErrorCode::Storage,
-            Self::WrongKey { .. } => ErrorCode::Corrupt,
+            Self::WrongKey { .. } | Self::NotConverted { .. } => ErrorCode::Corrupt,
             Self::Taken { .. } => ErrorCode::Conflict,
             Self::Busy => ErrorCode::Unavailable,
             Self::OtherLibrary { .. }
@@ -85,6 +89,7 @@ impl ImportError {
             | Self::OtherLearner { name } => name,
             Self::OtherLibrary { theirs, .. } => theirs,
             Self::OtherServer { server } => server,
+            Self::NotConverted { problems } => problems,
             _ => "",
         }
     }

@@ -244,6 +244,31 @@ async fn a_closed_account_with_a_pin_is_removed_only_with_it() {
 }
 
 #[tokio::test]
+async fn only_a_guest_erases_work_without_removing_the_account() {
+    let mut room = two_learners_offline().await;
+    let refused = room.client.erase_guest_work().await.err().unwrap();
+    assert_eq!((refused.code(), room.sections("x").await), (ErrorCode::InvalidRequest, 1));
+    let guest = room.client.open_guest().await.unwrap();
+    guest.learning.record(finished("d/e/f")).await.unwrap();
+    let id = guest.id().to_owned();
+    drop(guest);
+    let list = room.dir.path().join("cache/accounts").join(&id);
+    std::fs::create_dir_all(&list).unwrap();
+    std::fs::write(list.join("content"), "kept").unwrap();
+    assert_eq!(room.sections("d").await, 1);
+    room.client.erase_guest_work().await.unwrap();
+    assert_eq!((room.open_id().as_deref(), room.sections("d").await), (Some(&*id), 0));
+    assert!(list.join("content").exists(), "content stays");
+    let accounts = room.dir.path().join("data/accounts");
+    assert!(!accounts.join(format!("{id}.removed")).exists());
+    assert_eq!(room.client.accounts().all().len(), 3);
+    room.restart().await;
+    assert_eq!((room.open_id().as_deref(), room.sections("d").await), (Some(&*id), 0));
+    room.client.switch(&room.ben).await.unwrap();
+    assert_eq!(room.sections("x").await, 1, "the work of others stays");
+}
+
+#[tokio::test]
 async fn an_account_whose_database_cannot_be_read_can_be_removed() {
     let room = two_learners_offline().await;
     let database = room.dir.path().join("data/accounts").join(&room.asha).join("user.db");

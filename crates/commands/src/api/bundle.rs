@@ -86,6 +86,54 @@ pub struct UploadUrl {
 #[serde(rename_all = "camelCase")]
 pub struct FileRef {
     pub path: String,
+    /// BCP 47 tag of the texts of a file that does not state their language: quiz questions, Anki packages.
+    #[serde(default)]
+    #[ts(optional)]
+    pub lang: Option<String>,
+}
+
+/// The course file to which a file of another program was converted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ConvertedFile {
+    /// Path of the course file, for `import_courses`.
+    pub path: String,
+    /// Name of the format, such as "GIFT".
+    pub format: String,
+    /// BCP 47 tag of the course.
+    pub lang: String,
+    /// The file states its language.
+    pub states_language: bool,
+    /// Number of items that work as in the other program.
+    pub exact: u32,
+    /// Items that were changed, kept as text or refused, at most 200.
+    pub others: Vec<ConvertedItem>,
+    /// Number of these items in the file.
+    pub other_count: u32,
+    /// Facts about the whole file, in English.
+    pub notes: Vec<String>,
+}
+
+/// An item of a file of another program that does not work exactly as there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ConvertedItem {
+    pub title: String,
+    pub level: ConversionLevel,
+    /// Why the level is not `exact`, in English.
+    pub reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversionLevel {
+    Exact,
+    /// The item is there, with a difference.
+    Changed,
+    /// The text of the item is there; what the learner did with it is not.
+    KeptAsText,
+    /// The item is not in the course.
+    Refused,
 }
 
 /// Contents of a file.
@@ -106,6 +154,8 @@ pub enum FileView {
         new_bytes: u64,
         courses: Vec<CourseInFile>,
         refusal: Option<FileRefusal>,
+        /// For a file of another program.
+        converted: Option<ConvertedFile>,
     },
     Work {
         learner: String,

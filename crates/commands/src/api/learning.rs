@@ -120,6 +120,45 @@ pub struct ProgressOverview {
     pub stories_done: u32,
     pub quizzes_taken: u32,
     pub courses: Vec<CourseProgress>,
+    pub summary: StudySummary,
+    /// Number of words on the review list: without an answer, then with a mastery below 0.2, 0.4, 0.6, 0.8 and from 0.8.
+    pub mastery: Vec<u32>,
+}
+
+/// Study of the last days, up to today.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct StudySummary {
+    /// Number of days.
+    pub days: u32,
+    /// Number of days with study.
+    pub active_days: u32,
+    pub time_ms: i64,
+    /// Stories that were studied for the first time.
+    pub stories_started: u32,
+    /// Stories that were finished for the first time.
+    pub stories_completed: u32,
+    /// Mean progress of the stories that were studied. Hundredths of a percent, 0 to 10,000.
+    pub mean_completion: u16,
+    /// Words that were answered for the first time.
+    pub words_learned: u32,
+    /// Mean mastery of the words on the review list. Hundredths of a percent, 0 to 10,000.
+    pub mean_mastery: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgressFormat {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportProgress {
+    pub format: ProgressFormat,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

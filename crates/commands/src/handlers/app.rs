@@ -227,6 +227,11 @@ pub async fn remove_account(host: &dyn Host, request: RemoveAccount) -> Result<A
     get_app_state(host, Empty {}).await
 }
 
+pub async fn erase_guest_work(host: &dyn Host, _: Empty) -> Result<AppState> {
+    host.client().erase_guest_work().await?;
+    get_app_state(host, Empty {}).await
+}
+
 pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
     if !is_openable(&request.url) {
         let message = "only http, https and mailto addresses can be opened";

@@ -7,8 +7,8 @@ use std::path::Path;
 use carrel_client::{
     Error, ImportError,
     bundle::{
-        self, BundleInfo, CoursesInfo, DictionaryInfo, ExportedFile as Exported, FolderKind,
-        KeyTrust, LocalState, Transfers, WorkInfo,
+        self, BundleInfo, Conversion, CoursesInfo, DictionaryInfo, ExportedFile as Exported,
+        FolderKind, ForeignFormat, KeyTrust, Level, LocalState, Transfers, WorkInfo,
     },
     content::Kind,
     system::blocking,
@@ -19,10 +19,10 @@ use crate::{
     api::{
         app::{AppState, Empty},
         bundle::{
-            BundleFileView, BundleFolderKind, BundleFolderList, BundleFolderView, CourseInFile,
-            ExportCourses, ExportWork, ExportedFile, FileRef, FileRefusal, FileView, ImportCourses,
-            ImportWork, ImportedCourse, ImportedCourses, ImportedWork, LocalVersion, TransferState,
-            UploadUrl,
+            BundleFileView, BundleFolderKind, BundleFolderList, BundleFolderView, ConversionLevel,
+            ConvertedFile, ConvertedItem, CourseInFile, ExportCourses, ExportWork, ExportedFile,
+            FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
+            ImportedCourses, ImportedWork, LocalVersion, TransferState, UploadUrl,
         },
     },
     host::Host,
@@ -76,10 +76,11 @@ pub async fn get_upload_url(host: &dyn Host, _: Empty) -> Result<UploadUrl> {
 }
 
 pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
-    Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
+    let (path, lang) = (Path::new(&request.path), request.lang.as_deref());
+    Ok(match host.client().inspect_file(path, lang).await? {
         BundleInfo::Courses(info) => courses_view(info),
         BundleInfo::Work(info) => work_view(info),
-        BundleInfo::Dictionary(info) => dictionary_view(info),
+        BundleInfo::Dictionary(info) => dictionary_view(*info),
     })
 }
 
@@ -165,6 +166,7 @@ fn courses_view(info: CoursesInfo) -> FileView {
             KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
             KeyTrust::Trusted | KeyTrust::NotAccepted => None,
         },
+        converted: info.conversion.map(|conversion| converted_file(*conversion)),
     }
 }
 
@@ -179,6 +181,50 @@ fn dictionary_view(info: DictionaryInfo) -> FileView {
             KeyTrust::Trusted | KeyTrust::NotAccepted => None,
         },
     }
+}
+
+/// Maximum number of items of a converted file in a reply.
+const MAX_ITEMS: usize = 200;
+
+fn converted_file(conversion: Conversion) -> ConvertedFile {
+    let Conversion { path, format, lang, report } = conversion;
+    let exact = count(report.count(Level::Exact));
+    let other_count = count(report.items.len()).saturating_sub(exact);
+    let others = report.items.into_iter().filter(|item| item.level != Level::Exact);
+    ConvertedFile {
+        path: text(&path),
+        format: match format {
+            ForeignFormat::Gift => "GIFT",
+            ForeignFormat::Aiken => "Aiken",
+            ForeignFormat::MoodleXml => "Moodle XML",
+            ForeignFormat::Anki => "Anki",
+            ForeignFormat::Epub => "EPUB",
+        }
+        .to_owned(),
+        lang,
+        states_language: format.states_language(),
+        exact,
+        others: others.take(MAX_ITEMS).map(converted_item).collect(),
+        other_count,
+        notes: report.notes,
+    }
+}
+
+fn converted_item(item: bundle::Item) -> ConvertedItem {
+    ConvertedItem {
+        title: if item.title.is_empty() { item.original } else { item.title },
+        level: match item.level {
+            Level::Exact => ConversionLevel::Exact,
+            Level::Changed => ConversionLevel::Changed,
+            Level::KeptAsText => ConversionLevel::KeptAsText,
+            Level::Refused => ConversionLevel::Refused,
+        },
+        reasons: item.reasons,
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn work_view(info: WorkInfo) -> FileView {

@@ -1,4 +1,4 @@
-//! Commands for the review list and the progress overview.
+//! Commands for the review list, and for the progress overview and its export.
 //!
 //! Not here: positions and progress of items (`reading`).
 
@@ -8,7 +8,7 @@ use carrel_client::{
     OpenAccount,
     content::Kind,
     learning::{
-        CardSummary, Word, WordSummaries,
+        CardSummary, SUMMARY_DAYS, Word, WordSummaries,
         word_files::{ExportedWord, to_csv, to_json},
     },
 };
@@ -16,14 +16,14 @@ use carrel_model::{
     ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,
 };
 
-use super::{Result, bundle::file_view, reading};
+use super::{Result, bundle::file_view, progress_file, reading};
 use crate::{
     api::{
         app::Empty,
         bundle::ExportedFile,
         learning::{
-            CourseProgress, DayTime, ExportWords, ProgressOverview, SaveWord, SavedWord,
-            WordFileFormat, WordList, WordState,
+            CourseProgress, DayTime, ExportProgress, ExportWords, ProgressFormat, ProgressOverview,
+            SaveWord, SavedWord, StudySummary, WordFileFormat, WordList, WordState,
         },
         reading::WordView,
     },
@@ -110,7 +110,25 @@ pub async fn export_words(host: &dyn Host, request: ExportWords) -> Result<Expor
 
 pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<ProgressOverview> {
     let account = account(host)?;
+    overview(&account).await
+}
+
+pub async fn export_progress(host: &dyn Host, request: ExportProgress) -> Result<ExportedFile> {
+    let account = account(host)?;
+    let overview = overview(&account).await?;
+    let (content, extension) = match request.format {
+        ProgressFormat::Csv => (progress_file::to_csv(&overview).into_bytes(), "csv"),
+        ProgressFormat::Json => (progress_file::to_json(&overview)?, "json"),
+    };
+    let count = (overview.days.len() + overview.courses.len()) as u64;
+    let folder = Path::new(&request.folder);
+    let exported = host.client().export_texts("progress", folder, extension, content, count);
+    Ok(file_view(exported.await?))
+}
+
+async fn overview(account: &OpenAccount) -> Result<ProgressOverview> {
     let overview = account.learning.overview().await?;
+    let mastery = account.learning.word_mastery(SUMMARY_DAYS).await?;
     let mut courses = Vec::new();
     for root in overview.roots {
         let kind = if root.is_story { Kind::Story } else { Kind::Course };
@@ -118,8 +136,8 @@ pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<Progress
         let title =
             account.content.blocking(move |content| content.library.title(kind, &id)).await?;
         let percent = match root.is_story {
-            true => story_percent(&account, &root.root).await?,
-            false => course_percent(&account, &root.root).await?,
+            true => story_percent(account, &root.root).await?,
+            false => course_percent(account, &root.root).await?,
         };
         let Ok(item) = ItemId::new(root.root.clone()) else { continue };
         courses.push(CourseProgress {
@@ -142,6 +160,17 @@ pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<Progress
         stories_done: overview.stories_done,
         quizzes_taken: overview.quizzes_taken,
         courses,
+        summary: StudySummary {
+            days: SUMMARY_DAYS,
+            active_days: overview.summary.active_days,
+            time_ms: overview.summary.time_ms,
+            stories_started: overview.summary.stories_started,
+            stories_completed: overview.summary.stories_completed,
+            mean_completion: overview.summary.mean_completion,
+            words_learned: mastery.learned,
+            mean_mastery: (mastery.mean * 10_000.0).round() as u16,
+        },
+        mastery: mastery.classes.to_vec(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod library;
 pub mod notes;
 pub mod open;
 pub mod policies;
+mod progress_file;
 pub mod quiz;
 pub mod reading;
 pub mod recommend;

@@ -6,6 +6,7 @@
 //!
 //! Not here: the review list (`words`), contents of cards (`carrel-content`).
 
+mod mastery;
 mod settings;
 mod states;
 mod summary;
@@ -21,6 +22,7 @@ use carrel_scheduling::{
     Candidate, CardState, Due, DueSettings, Event, Kind, Limits, Queue, build, due, fold, is_leech,
     mastery, retrievability,
 };
+pub use mastery::{MASTERY_CLASSES, WordMastery};
 use rusqlite::Connection;
 pub use settings::{Absence, CardMarks, ReviewSettings};
 pub(crate) use settings::{marks, set_marks};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use carrel_learning::{
-    Error, Learning, Step,
+    Error, Learning, Step, Summary,
     store::{Store, outbox},
 };
 use carrel_model::{
@@ -248,6 +248,47 @@ async fn sessions_end_with_the_study_day_and_streaks_count_days() {
     );
     d.clock.advance(24 * 3_600_000);
     assert_eq!(d.learning.overview().await.unwrap().streak_days, 0);
+}
+
+#[tokio::test]
+async fn the_summary_covers_thirty_days() {
+    let d = device();
+    let study = async |story: &str| {
+        d.learning.study_heartbeat(&item(story), true).await.unwrap();
+        d.clock.advance(10_000);
+        d.learning.study_heartbeat(&item(story), false).await.unwrap();
+    };
+    let record = async |story: &str, percent: u16| {
+        let step = Step::at(ItemKind::Story, item(story));
+        let (done, percent) = (percent == 10_000, Some(percent));
+        d.learning.record(Step { done, percent, ..step }).await.unwrap();
+    };
+    let summary = async || d.learning.overview().await.unwrap().summary;
+    assert_eq!(summary().await, Summary::default());
+    study("goat").await;
+    record("goat", 10_000).await;
+    d.clock.advance(24 * 3_600_000);
+    study("rivers/bees").await;
+    record("rivers/bees", 4_000).await;
+    // The day of the first story is the 31st to the past.
+    d.clock.advance(29 * 24 * 3_600_000);
+    study("lamp").await;
+    record("lamp", 2_000).await;
+    let mut expected = Summary {
+        active_days: 2,
+        time_ms: 20_000,
+        stories_started: 2,
+        stories_completed: 0,
+        mean_completion: 3_000,
+    };
+    assert_eq!(summary().await, expected);
+    // Studied again: counted in the mean, but neither started nor completed again.
+    study("goat").await;
+    (expected.time_ms, expected.mean_completion) = (30_000, 5_333);
+    assert_eq!(summary().await, expected);
+    record("rivers/bees", 10_000).await;
+    (expected.stories_completed, expected.mean_completion) = (1, 7_333);
+    assert_eq!(summary().await, expected);
 }
 
 #[tokio::test]

@@ -433,6 +433,30 @@ async fn words_saved_by_an_older_release_keep_their_place() {
 }
 
 #[tokio::test]
+async fn mastery_counts_the_words_on_the_list() {
+    let d = one();
+    let words = d.learning.word_mastery(30).await.unwrap();
+    assert_eq!((words.classes, words.mean, words.learned), ([0; 6], 0.0, 0));
+    for word in ["meander", "delta", "oxbow"] {
+        d.add(word).await;
+        d.clock.advance(1_000);
+    }
+    d.answer_word("meander", 4).await;
+    d.clock.advance(DAY);
+    d.answer_word("delta", 1).await;
+    let words = d.learning.word_mastery(30).await.unwrap();
+    let each = [d.details("meander").await.mastery, d.details("delta").await.mastery];
+    assert!(0.4 < each[0] && each[0] < 0.6 && each[1] < 0.2, "{each:?}");
+    assert_eq!((words.classes, words.learned), ([1, 1, 0, 1, 0, 0], 2));
+    assert!((words.mean - (each[0] + each[1]) / 3.0).abs() < 1e-12);
+    assert_eq!(d.learning.word_mastery(1).await.unwrap().learned, 1, "today alone");
+    // A word that was removed stays learned.
+    d.learning.save_word(&item("rivers/meander"), Some(&card("meander")), false).await.unwrap();
+    let words = d.learning.word_mastery(30).await.unwrap();
+    assert_eq!((words.classes, words.learned), ([1, 1, 0, 0, 0, 0], 2));
+}
+
+#[tokio::test]
 async fn what_a_learner_sets_for_a_card_is_kept_apart() {
     let clock = FakeClock::noon();
     let (a, b) = (device(1, &clock), device(2, &clock));
@@ -450,6 +474,9 @@ async fn what_a_learner_sets_for_a_card_is_kept_apart() {
     b.learning.mark_card(&card("delta"), |m, _| m.buried_until = Some(TODAY + 1)).await.unwrap();
     let known = b.learning.mark_card(&card("oxbow"), |m, _| m.known = true).await.unwrap();
     assert_eq!(known.mastery, 1.0);
+    let words = b.learning.word_mastery(30).await.unwrap();
+    assert_eq!((words.classes, words.learned), ([3, 0, 0, 0, 0, 1], 0), "one is known by hand");
+    assert_eq!(words.mean, 0.25);
     a.pull(b.rows().await.into_values()).await;
     assert_eq!(shown(&a).await, ["ford"]);
     let marks = a.details("meander").await.marks;

@@ -2,7 +2,7 @@
 //! covers the manifest, and the manifest contains the hash of each blob.
 
 use data_encoding::HEXLOWER;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -103,6 +103,15 @@ pub struct SignedManifest {
 }
 
 impl SignedManifest {
+    /// Signs a manifest.
+    pub fn sign(manifest: &Manifest, key: &SigningKey) -> Self {
+        let manifest = manifest.to_canonical();
+        Self {
+            key: HEXLOWER.encode(key.verifying_key().as_bytes()),
+            signature: HEXLOWER.encode(&key.sign(manifest.as_bytes()).to_bytes()),
+            manifest,
+        }
+    }
     /// Returns the version of the content: the hash of the signed text.
     pub fn version(&self) -> BlobHash {
         BlobHash::of(self.manifest.as_bytes())
@@ -181,11 +190,7 @@ pub enum SignatureError {
 mod tests {
     use super::*;
     use crate::content::{Cover, Dir, FontFile};
-    use ed25519_dalek::{Signer, SigningKey};
 
-    fn sign(manifest: &Manifest, key: &SigningKey) -> SignedManifest {
-        resign(manifest.to_canonical(), key)
-    }
     fn resign(manifest: String, key: &SigningKey) -> SignedManifest {
         SignedManifest {
             key: HEXLOWER.encode(key.verifying_key().as_bytes()),
@@ -229,12 +234,12 @@ mod tests {
     #[test]
     fn verification_accepts_signed_and_rejects_changed_manifests() {
         let key = SigningKey::from_bytes(&[7; 32]);
-        let signed = sign(&manifest(), &key);
+        let signed = SignedManifest::sign(&manifest(), &key);
         assert_eq!(signed.verify(None), Ok(manifest()));
         assert_eq!(signed.verify(Some(&signed.key)), Ok(manifest()));
-        assert_eq!(sign(&manifest(), &key), signed);
+        assert_eq!(SignedManifest::sign(&manifest(), &key), signed);
 
-        let other = sign(&manifest(), &SigningKey::from_bytes(&[8; 32]));
+        let other = SignedManifest::sign(&manifest(), &SigningKey::from_bytes(&[8; 32]));
         assert_eq!(other.verify(Some(&signed.key)), Err(SignatureError::WrongKey));
         let edited = SignedManifest {
             manifest: signed.manifest.replace("\"level\":1", "\"level\":2"),

@@ -10,7 +10,7 @@ use std::{
 use carrel_model::{BlobHash, ItemId, content::BlobRef};
 
 use crate::media::raster::ImageResult;
-use crate::media::recording::RecordingResult;
+use crate::media::recording::{RecordingDecoder, RecordingResult};
 use crate::media::spill::Spill;
 use crate::problem::{Problems, SourceLocation};
 use crate::sink::Blob;
@@ -24,11 +24,20 @@ pub struct Options {
     pub limits: Limits,
     /// Quality of lossy WebP, 0 to 100.
     pub quality: f32,
+    /// Without it, recordings get no waveform.
+    pub decoder: Option<RecordingDecoder>,
+}
+
+impl Options {
+    /// Options of a program without decoders for recordings.
+    pub fn without_decoder() -> Self {
+        Self { limits: Limits::default(), quality: 80.0, decoder: None }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), quality: 80.0 }
+        Self { decoder: Some(RecordingDecoder::default()), ..Self::without_decoder() }
     }
 }
 

@@ -281,11 +281,12 @@ impl CompileContext<'_> {
         let captions = if is_block { self.captions(path, duration_ms) } else { None };
         let transcript = if is_block { self.transcript(path, scope) } else { String::new() };
         // A waveform is drawn only for audio blocks.
-        let peaks = if is_block {
-            let peaks = self.shared.peaks.entry(blob.hash);
-            peaks.or_insert_with(|| recording::peaks(&disk, duration_ms)).clone()
-        } else {
-            Vec::new()
+        let peaks = match self.options.decoder {
+            Some(decoder) if is_block => {
+                let peaks = self.shared.peaks.entry(blob.hash);
+                peaks.or_insert_with(|| recording::peaks(decoder, &disk, duration_ms)).clone()
+            }
+            _ => Vec::new(),
         };
         AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript }
     }

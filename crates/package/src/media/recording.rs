@@ -108,9 +108,23 @@ fn warnings(recording: &carrel_recording::Recording) -> Vec<MediaError> {
     warnings
 }
 
+/// The functions that decode recordings. They are options because the decoders would make the app, which compiles only
+/// the learner's own files, 1 MB larger: code that no option names is not linked.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordingDecoder {
+    /// Returns the peaks of a recording of this length in milliseconds, for drawing a waveform.
+    pub peaks: fn(&Path, u64) -> Vec<u8>,
+}
+
+impl Default for RecordingDecoder {
+    fn default() -> Self {
+        Self { peaks: carrel_recording::peaks }
+    }
+}
+
 /// Returns the peaks of a recording for drawing a waveform; empty if it cannot be decoded.
-pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
-    guarded("audio-broken", || carrel_recording::peaks(disk, duration_ms)).unwrap_or_else(|e| {
+pub(crate) fn peaks(decoder: RecordingDecoder, disk: &Path, duration_ms: u64) -> Vec<u8> {
+    guarded("audio-broken", || (decoder.peaks)(disk, duration_ms)).unwrap_or_else(|e| {
         // The file is played by another decoder, which may accept it.
         tracing::warn!(error = %e.message, "no waveform is drawn for a recording");
         Vec::new()

@@ -51,25 +51,34 @@ impl Readers {
         f: F,
     ) -> Result<Result<T, F>, E> {
         let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
-        let path = match &*source {
-            ConnectionSource::File(path) => path,
-            ConnectionSource::Memory => return Ok(Err(f)),
-            ConnectionSource::Closed => return Err(closed().into()),
-        };
-        let idle = self.idle().as_mut().map(Vec::pop).ok_or_else(closed)?;
-        let conn = match idle {
-            Some(conn) => conn,
-            None => match crate::open(path, Options::reader()).map_err(StorageError::from) {
-                Ok(conn) => conn,
-                Err(e) if e.cause == Cause::Corrupt => return Err(e.into()),
-                // For example if there is no free file descriptor.
-                Err(e) => {
-                    tracing::debug!(error = %e, "no read connection could be opened: using the write connection");
-                    return Ok(Err(f));
-                }
-            },
-        };
+        let Some(conn) = self.connection(&source)? else { return Ok(Err(f)) };
         let result = snapshot(&conn, f);
+        self.give_back(conn);
+        result.map(Ok)
+    }
+
+    /// Returns a read connection; none if the write connection has to be used.
+    fn connection(&self, source: &ConnectionSource) -> Result<Option<Connection>, StorageError> {
+        let path = match source {
+            ConnectionSource::File(path) => path,
+            ConnectionSource::Memory => return Ok(None),
+            ConnectionSource::Closed => return Err(closed()),
+        };
+        if let Some(conn) = self.idle().as_mut().map(Vec::pop).ok_or_else(closed)? {
+            return Ok(Some(conn));
+        }
+        match crate::open(path, Options::reader()).map_err(StorageError::from) {
+            Ok(conn) => Ok(Some(conn)),
+            Err(e) if e.cause == Cause::Corrupt => Err(e),
+            // For example if there is no free file descriptor.
+            Err(e) => {
+                tracing::debug!(error = %e, "no read connection could be opened: using the write connection");
+                Ok(None)
+            }
+        }
+    }
+
+    fn give_back(&self, conn: Connection) {
         // A connection that cannot end its transaction must not be reused.
         if conn.is_autocommit()
             && let Some(idle) = self.idle().as_mut()
@@ -77,7 +86,6 @@ impl Readers {
         {
             idle.push(conn);
         }
-        result.map(Ok)
     }
 
     /// Waits for running reads, closes their connections, and runs `f`, which may change the source of later reads.

@@ -38,6 +38,7 @@ const messages: Record<string, Key> = {
   other_server: "bundle.error.otherServer",
   unclaimed: "bundle.error.unclaimed",
   busy: "bundle.error.busy",
+  not_converted: "bundle.error.notConverted",
 };
 
 /** Returns why a file was not exported or imported, and what to do. */

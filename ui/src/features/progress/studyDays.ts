@@ -1,8 +1,7 @@
 //! Days with study and rest days. A rest day costs nothing: it neither counts nor ends a run of study days.
 import type { DayTime, ReviewSettings } from "../../api/types";
-import { locale } from "../../i18n/index.svelte";
+import { dayOfIso, weekdayOf } from "../../i18n/days";
 
-const DAY_MS = 86_400_000;
 /** Rest days of a week: those that the learner chose, and of the other days without study the first ones up to this number. */
 const REST_DAYS = 2;
 
@@ -13,20 +12,6 @@ export interface StudyDays {
   studied: number;
   /** Days with study up to today, without a day between them that is neither studied nor a rest day. */
   run: number;
-}
-
-/** Days since 1970-01-01 of a day `2026-11-20`. */
-export const dayNumber = (iso: string): number => Date.parse(`${iso}T00:00:00Z`) / DAY_MS;
-/** A number of days since 1970-01-01 as `2026-11-20`. */
-export const isoDay = (number: number): string => new Date(number * DAY_MS).toISOString().slice(0, 10);
-/** Day of the week, 0 for Monday: 1970-01-01 was a Thursday. */
-export const weekday = (number: number): number => (number + 3) % 7;
-
-/** Returns the day of the week of `2026-11-20` as one letter. */
-export function initial(iso: string): string {
-  return new Intl.DateTimeFormat(locale(), { weekday: "narrow", timeZone: "UTC" }).format(
-    Date.parse(`${iso}T00:00:00Z`),
-  );
 }
 
 export function chosenRestDays(settings: Pick<ReviewSettings, "restDays"> | undefined): number {
@@ -40,12 +25,12 @@ export function studyDays(
   const unchosen = Math.max(0, REST_DAYS - chosenRestDays(settings));
   let free = unchosen;
   const found = days.map(({ day, activeMs }, i) => {
-    const number = dayNumber(day);
-    if (weekday(number) === 0) free = unchosen;
+    const number = dayOfIso(day) ?? 0;
+    if (weekdayOf(number) === 0) free = unchosen;
     const kindOf = (): DayKind => {
       if (activeMs > 0) return "studied";
       if (settings?.away.some((away) => number >= away.fromDay && number <= away.toDay)) return "rest";
-      if (settings?.restDays[weekday(number)]) return "rest";
+      if (settings?.restDays[weekdayOf(number)]) return "rest";
       if (i === days.length - 1) return "open";
       return free-- > 0 ? "rest" : "none";
     };

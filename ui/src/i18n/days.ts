@@ -1,6 +1,6 @@
 //! Study days as dates. A study day is a number: days since 1970-01-01 of the learner's zone and start of the day.
-import { day } from "../../i18n/format";
-import { locale } from "../../i18n/index.svelte";
+import { day } from "./format";
+import { locale } from "./index.svelte";
 
 const DAY_MS = 86_400_000;
 /** Nearer days are written without the year. */

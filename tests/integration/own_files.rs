@@ -1,0 +1,160 @@
+//! A learner adds files of other programs on the device: offline, kept beside the server's courses, progress is synced.
+
+use std::{fs, path::Path};
+
+use carrel_commands::dispatch;
+use carrel_content::Kind;
+use carrel_testkit::{
+    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch,
+};
+use serde_json::{Value, json};
+
+use crate::client::{self, ALL, CommandHost, live_http, sync};
+
+const QUESTIONS: &str = "$CATEGORY: Rivers\n\n::Source::Where does a river begin? {=at its source ~at its mouth}\n\n\
+    ::Delta::Which rivers have a delta? {~%50%the Nile ~%50%the Niger ~%-100%the Thames}\n\n\
+    ::Essay::Describe a river near you. {}\n";
+
+async fn call(host: &CommandHost, name: &str, request: Value) -> Result<Value, Value> {
+    dispatch(host, name, request).await.map_err(|e| serde_json::to_value(e).expect("an error"))
+}
+
+async fn inspect(host: &CommandHost, path: &Path, lang: &str) -> Value {
+    call(host, "inspect_file", json!({ "path": path, "lang": lang }))
+        .await
+        .expect("the file is inspected")
+}
+
+async fn import(host: &CommandHost, inspected: &Value) -> Value {
+    let request = json!({ "path": inspected["converted"]["path"] });
+    call(host, "import_courses", request).await.expect("imported")["courses"][0].clone()
+}
+
+async fn listed(host: &CommandHost) -> Vec<String> {
+    let account = host.client.account().expect("the account");
+    let courses = account.content.library.courses(&ALL).await.expect("the list").value.items;
+    courses.iter().map(|course| course.meta.id.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_another_program_becomes_a_course_of_the_learner() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let (dir, files) = (scratch(), scratch());
+    let net = Network::over(live_http());
+    let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    sync(&account).await;
+    let host = CommandHost { client };
+    assert_eq!(listed(&host).await, [content::COURSE]);
+
+    // Offline from here. Nothing is imported by the inspection.
+    net.intercept(|_| Some(Answer::refused()));
+    let path = files.path().join("My rivers.gift");
+    fs::write(&path, QUESTIONS).expect("written");
+    let inspected = inspect(&host, &path, "fr").await;
+    let converted = &inspected["converted"];
+    assert_eq!(
+        (&inspected["refusal"], &inspected["needsConfirmation"]),
+        (&Value::Null, &json!(false))
+    );
+    assert_eq!((&converted["format"], &converted["lang"]), (&json!("GIFT"), &json!("fr")));
+    assert_eq!(converted["statesLanguage"], false);
+    // Every question is accounted for.
+    let others = converted["others"].as_array().expect("items");
+    let levels: Vec<(&str, &str)> = others
+        .iter()
+        .map(|o| (o["title"].as_str().expect("a title"), o["level"].as_str().expect("a level")))
+        .collect();
+    assert_eq!(converted["exact"], 1);
+    assert_eq!(levels, [("Delta", "changed"), ("Essay", "kept_as_text")]);
+    assert!(others.iter().all(|o| !o["reasons"].as_array().expect("reasons").is_empty()));
+    assert_eq!(listed(&host).await, [content::COURSE]);
+    // The language is changed before the import.
+    let inspected = inspect(&host, &path, "en").await;
+    assert_eq!(inspected["converted"]["lang"], "en");
+    let course = import(&host, &inspected).await;
+    let id = course["id"].as_str().expect("an id").to_owned();
+    assert!(id.starts_with("own-my-rivers-"), "{id}");
+    assert!(!Path::new(inspected["converted"]["path"].as_str().expect("a path")).exists());
+    assert!(path.exists(), "the learner's file stays");
+
+    // It is studied offline.
+    let outline = call(&host, "get_course", json!({ "course": id })).await.expect("the course");
+    assert_eq!(
+        (&outline["course"]["title"], &outline["course"]["lang"]),
+        (&json!("My rivers"), &json!("en")),
+        "{outline}"
+    );
+    let sections: Vec<&Value> = outline["lessons"]
+        .as_array()
+        .expect("lessons")
+        .iter()
+        .flat_map(|lesson| lesson["sections"].as_array().expect("sections"))
+        .collect();
+    let item = sections[0]["item"].clone();
+    let step = json!({ "kind": "section", "item": item, "percent": 100, "done": true });
+    call(&host, "record_progress", step).await.expect("recorded");
+
+    // Online again: the progress is sent, no row is refused, and the refreshed list still has the course.
+    net.stop_intercepting();
+    account.network_changed();
+    let status = sync(&account).await;
+    assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
+    let user = host.client.account_info().expect("the account").user.id;
+    let rows = server.rows(user).await;
+    assert!(rows.keys().any(|key| key.key.contains(&id)), "the progress is on the server");
+    clock.advance(3_600_000);
+    account.content.library.refresh(Kind::Course).await.expect("refreshed");
+    let courses = listed(&host).await;
+    assert!(courses.len() == 2 && courses.contains(&id), "{courses:?}");
+
+    // A newer file with the same name replaces the course; the progress stays.
+    fs::write(
+        &path,
+        format!("{QUESTIONS}\n::Mouth::Where does it end? {{=at its mouth ~at its source}}\n"),
+    )
+    .expect("written");
+    clock.advance(60_000);
+    let inspected = inspect(&host, &path, "en").await;
+    assert_eq!(inspected["courses"][0]["local"], "older");
+    assert_eq!(import(&host, &inspected).await["imported"], true);
+    let outline = call(&host, "get_course", json!({ "course": id })).await.expect("the course");
+    assert!(outline["percent"].as_u64().is_some_and(|percent| percent > 0), "{outline}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_converted_changes_nothing() {
+    let clock = FakeClock::noon();
+    let (dir, files) = (scratch(), scratch());
+    let net = Network::over(live_http());
+    net.intercept(|_| Some(Answer::refused()));
+    let client = client::open(dir.path(), net, &clock, 1, false).await;
+    client.open_guest().await.expect("the guest account");
+    let host = CommandHost { client };
+    for (name, content) in [
+        ("empty.gift", &b""[..]),
+        ("broken.epub", b"PK\x03\x04 cut off"),
+        ("broken.apkg", b"not a zip"),
+        ("no questions.xml", b"<?xml version=\"1.0\"?><quiz></quiz>"),
+        ("cut.xml", b"<?xml version=\"1.0\"?><quiz><question type=\"multichoice\"><name>"),
+    ] {
+        let path = files.path().join(name);
+        fs::write(&path, content).expect("written");
+        let error = call(&host, "inspect_file", json!({ "path": path, "lang": "en" }));
+        let error = error.await.expect_err(name);
+        assert_eq!(error["reason"], "not_converted", "{name}: {error}");
+        let problems = error["subject"].as_str().expect("the problems");
+        assert!(problems.len() > 10 && !problems.contains("/tmp"), "{name}: {problems}");
+    }
+    // A guest can add a file as well; an invalid language is named.
+    let path = files.path().join("rivers.gift");
+    fs::write(&path, QUESTIONS).expect("written");
+    let error = call(&host, "inspect_file", json!({ "path": path, "lang": "english" })).await;
+    assert!(error.expect_err("no language")["subject"].to_string().contains("english"));
+    assert!(listed(&host).await.is_empty());
+    let inspected = inspect(&host, &path, "en").await;
+    import(&host, &inspected).await;
+    assert_eq!(listed(&host).await.len(), 1);
+}
