@@ -5,6 +5,7 @@ mod bundles;
 mod client;
 mod completion;
 mod crash;
+mod dictionaries;
 mod enrolment;
 mod fonts;
 mod full_disk;

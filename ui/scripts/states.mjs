@@ -34,6 +34,30 @@ const type = (selector, text) => async (page) => {
   await page.waitForTimeout(350);
 };
 
+/** Taps the first occurrence of a word in a lesson. */
+const lookUp = (word) => async (page) => {
+  const at = await page.evaluate((wanted) => {
+    const walker = document.createTreeWalker(document.querySelector(".blocks"), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const start = walker.currentNode.data.indexOf(wanted);
+      if (start < 0) continue;
+      const range = document.createRange();
+      range.setStart(walker.currentNode, start);
+      range.setEnd(walker.currentNode, start + wanted.length);
+      const box = range.getBoundingClientRect();
+      return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    }
+    return { x: 0, y: 0 };
+  }, word);
+  await page.mouse.click(at.x, at.y);
+  await page.waitForTimeout(250);
+};
+const lookUpTyped = (word) => async (page) => {
+  await page.fill("dialog [type=search]", word);
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(250);
+};
+
 /** Starts a review if none is open, and answers its card. */
 const reviewNext = async (page) => {
   if (!(await page.locator(".session").count())) await click(".today .button")(page);
@@ -107,6 +131,9 @@ export const states = [
     seq(click("figure button"), async (p) => p.waitForTimeout(300)),
   ],
   ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
+  ["lesson-word-picker", "", "read/how-rivers-work/meanders/read", press("w", "ArrowRight", "ArrowRight")],
+  ["lesson-word-looked-up", "", "read/how-rivers-work/meanders/read", lookUp("river")],
+  ["lesson-word-guess", "guess", "read/how-rivers-work/meanders/read", lookUp("river")],
   ["lesson-contents", "", "read/how-rivers-work/meanders/read", press("c")],
   ["lesson-find", "", "read/how-rivers-work/meanders/read", seq(press("/"), type("search input", "river"))],
   ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
@@ -223,6 +250,7 @@ export const states = [
     ),
   ],
   ["story-listening", "", "story/the-lamp-by-the-sea", click("footer .options")],
+  ["story-word-picker", "", "story/the-lamp-by-the-sea", press("w", "ArrowRight")],
   ["story-word", "", "story/the-lamp-by-the-sea", click(".word")],
   ["story-other-device", "otherdevice", "story/the-lamp-by-the-sea"],
   ["story-end", "", "story/the-lamp-by-the-sea", press(...Array(8).fill("ArrowRight"))],
@@ -244,11 +272,14 @@ export const states = [
   ["story-credits", "", "story/the-lamp-by-the-sea", click(".tools .icon-button:last-child")],
   ["storage", "", "storage"],
   ["storage-full", "full", "storage"],
+  ["storage-dictionaries", "", "storage", scrollTo("#dictionaries")],
   ["storage-remove", "", "storage", click(".courses .icon-button")],
   ["storage-ar", "ar", "storage"],
   ["storage-empty", "empty", "storage"],
   ["review", "", "review"],
   ["review-card", "", "review", click("button.word")],
+  ["review-recommended", "recommended", "review", scrollTo("#recommended")],
+  ["review-look-up", "", "review", seq(click(".more button:nth-child(2)"), lookUpTyped("banks"))],
   ["review-session", "", "review", click(".today .button")],
   ["review-answer", "", "review", seq(click(".today .button"), click(".turn"))],
   ["review-two-buttons", "twobuttons", "review", seq(click(".today .button"), click(".turn"))],

@@ -12,6 +12,9 @@ window.ResizeObserver ??= class {
   unobserve(): void {}
   disconnect(): void {}
 };
+Range.prototype.getBoundingClientRect ??= function () {
+  return document.body.getBoundingClientRect();
+};
 HTMLElement.prototype.showPopover ??= function () {};
 HTMLElement.prototype.scrollIntoView ??= function () {};
 HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {

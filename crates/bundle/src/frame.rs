@@ -7,7 +7,7 @@ use std::io::Read;
 use carrel_model::BlobHash;
 use serde::Deserialize;
 
-use crate::{COURSE_FORMAT, Fault, Result, WORK_FORMAT};
+use crate::{COURSE_FORMAT, DICTIONARY_FORMAT, Fault, Result, WORK_FORMAT};
 
 /// Not text, so that the conversion of line ends or the removal of the eighth bit by a program is detected.
 pub const MAGIC: [u8; 8] = *b"\x89CRL\r\n\x1a\n";
@@ -19,6 +19,7 @@ pub const MAX_HEADER_BYTES: u32 = 64 * 1024 * 1024;
 pub(crate) enum Format {
     Course,
     Work,
+    Dictionary,
 }
 
 /// Returns the start of a file: the prefix, followed by `header`.
@@ -78,6 +79,7 @@ pub(crate) fn format_of(header: &[u8]) -> Result<Format> {
     match format.as_str() {
         COURSE_FORMAT => Ok(Format::Course),
         WORK_FORMAT => Ok(Format::Work),
+        DICTIONARY_FORMAT => Ok(Format::Dictionary),
         _ => Err(Fault::Newer(format.chars().take(60).collect())),
     }
 }

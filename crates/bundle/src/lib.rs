@@ -8,12 +8,16 @@
 //! commands).
 
 mod course;
+mod dictionary;
 mod fault;
 mod frame;
 mod key;
 mod work;
 
 pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, copy_verified};
+pub use dictionary::{
+    DICTIONARY_FORMAT, DictionaryBundle, DictionaryFacts, DictionaryHeader, MAX_DICTIONARY_BYTES,
+};
 pub use fault::{Fault, Result};
 pub use frame::{MAGIC, MAX_HEADER_BYTES, PREFIX_BYTES, frame};
 pub use key::{fingerprint, signing_key};
@@ -21,19 +25,23 @@ pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 
 use std::io::Read;
 
-/// The contents of a file. The blobs of a course file are read separately.
+/// The contents of a file. The blobs of a course file and the database of a dictionary file are read separately.
 #[derive(Debug)]
 pub enum Bundle {
     Courses(CourseBundle),
     Work(WorkBundle),
+    Dictionary(DictionaryBundle),
 }
 
-/// Reads and checks a file: a work file completely, a course file except its blobs. `len` is the length of the whole
-/// file in bytes.
+/// Reads and checks a file: a work file completely, a course file except its blobs, a dictionary except its database.
+/// `len` is the length of the whole file in bytes.
 pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
     let header = frame::read(from, len)?;
     match frame::format_of(&header)? {
         frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_header(&header, len)?)),
+        frame::Format::Dictionary => {
+            Ok(Bundle::Dictionary(DictionaryBundle::from_header(&header, len)?))
+        }
         frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_header(header, from, len)?)),
     }
 }

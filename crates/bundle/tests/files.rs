@@ -117,6 +117,7 @@ fn read(file: &[u8]) -> Result<usize, Fault> {
             }
             Ok(bundle.blobs.len())
         }
+        Bundle::Dictionary(_) => panic!("a dictionary file"),
         Bundle::Work(work) => Ok(work.rows.len()),
     }
 }

@@ -6,6 +6,7 @@
 //! | `policy` | what the organisation's policies fix and allow |
 //! | `account` | accounts of this device, secret stores, sign-in |
 //! | `open_account` | an account while it is open: database, content, sync, tasks |
+//! | `dictionary` | the dictionary packs of this device |
 //! | `bundle` | courses and work as files, for devices without a network |
 //! | `open_request` | files and links that the system asks the app to open |
 //! | `client` | which account is open, where content is stored |
@@ -21,6 +22,7 @@ pub mod account;
 pub mod bundle;
 mod client;
 mod config;
+pub mod dictionary;
 mod error;
 mod open_account;
 pub mod open_request;
@@ -28,6 +30,7 @@ mod policy;
 pub mod support;
 
 pub use carrel_content as content;
+pub use carrel_dictionary as lexicon;
 pub use carrel_http_cache as http_cache;
 pub use carrel_learning as learning;
 pub use carrel_net as net;

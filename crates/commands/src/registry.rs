@@ -16,9 +16,9 @@ use tracing::Instrument;
 
 use crate::{
     api::{
-        app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        exercises::*, learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*,
-        review::*, settings::*, storage::*, sync::*, update::*,
+        app::*, bundle::*, diagnostics::*, dictionary::*, download::*, error::CommandError,
+        event::Topic, exercises::*, learning::*, library::*, notes::*, open::*, policies::*,
+        quiz::*, reading::*, review::*, settings::*, storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -196,6 +196,8 @@ commands! {
     learning::save_word(SaveWord) -> WordList;
     /// Returns the words on the review list, newest first.
     learning::list_words(Empty) -> WordList, stale on [Catalogue, Words, Downloads];
+    /// Returns words that the learner could take up next, each with its reason. Uses no network.
+    recommend::list_recommended(Empty) -> RecommendedWords, stale on [Words, Downloads, Progress];
     /// Writes the words on the review list to a file for other programs.
     learning::export_words(ExportWords) -> ExportedFile;
     /// Returns study time, streak, course progress and mastery of words.
@@ -240,6 +242,19 @@ commands! {
     review::train_parameters(Empty) -> TrainingReport;
     /// Applies the chosen parameters to all cards now, which moves due days.
     review::apply_parameters_to_all(Empty) -> ReviewCounts;
+
+    /// Looks up a word of a text or a typed word: in the vocabulary of its course, then in the installed dictionaries.
+    dictionary::look_up_word(LookUpWord) -> WordLookUp;
+    /// Adds a word to the review list, with the sentence in which it was found. Durable when the reply arrives.
+    dictionary::add_word(AddWord) -> WordMarks;
+    /// Changes what the learner set for a word, on the review list or not: known, ignored.
+    dictionary::mark_word(MarkWord) -> WordMarks;
+    /// Returns the installed dictionary packs.
+    dictionary::list_dictionaries(Empty) -> DictionaryList, stale on [Storage];
+    /// Removes a dictionary pack from this device. Saved words keep their meanings.
+    dictionary::remove_dictionary(DictionaryRef) -> DictionaryList;
+    /// Installs the dictionary pack of a file for all accounts of this device.
+    dictionary::import_dictionary(ImportDictionary) -> DictionaryView;
 
     /// Downloads a course, a lesson or a story for offline use. A paused or failed download continues.
     download::start_download(StartDownload) -> DownloadState;

@@ -21,11 +21,15 @@ mod settings;
 pub mod store;
 mod time;
 pub mod word_files;
+mod word_notes;
 mod words;
 
 use std::sync::Arc;
 
 pub use attempts::AttemptRecord;
+pub use carrel_scheduling::{
+    MAX_RECOMMENDED, Recommendation, RecommendedWord, Urgency, learner_level, recommend,
+};
 use carrel_system::IdGen;
 pub use completion::COMPLETED;
 pub use enrolment::Enrolment;
@@ -43,6 +47,7 @@ pub use store::study_day::Moment;
 use store::{Store, checked};
 use time::StudyTimer;
 use tokio::sync::Mutex;
+pub use word_notes::{OWN_WORDS, WordNote};
 pub use words::Word;
 
 /// Reads and writes the work of one learner. One instance per open [`Store`].

@@ -164,6 +164,7 @@ mod tests {
             lapses: 1,
             mastery: 0.456,
             due_day: (reviews > 0).then_some(20_777),
+            last_day: None,
         };
         let (item, card) =
             (ItemId::new("rivers/meander").unwrap(), CardKey::of_word("en", None, text));

@@ -41,24 +41,7 @@ impl Learning {
     ) -> Result<()> {
         let (word, card) = (word.clone(), card.cloned());
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
-        self.store
-            .write("save_word", move |tx| {
-                let cards = Cards::load(tx.conn())?;
-                let card = card.clone().unwrap_or_else(|| cards.of_item(&word));
-                let added: Vec<Review> = checked::query(tx.conn(), NOT_VOIDED, [])?;
-                let added: Vec<Review> =
-                    added.into_iter().filter(|r| r.word == word || cards.of(r) == card).collect();
-                if !saved {
-                    for review in added {
-                        tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
-                    }
-                } else if added.is_empty() {
-                    let event = added_event(tx, id, &word, &card)?;
-                    tx.join(event)?;
-                }
-                Ok(())
-            })
-            .await
+        self.store.write("save_word", move |tx| save(tx, id, &word, card.as_ref(), saved)).await
     }
 
     /// Returns the list, newest first.
@@ -109,6 +92,30 @@ impl Learning {
             })
             .await
     }
+}
+
+/// Adds a word to the list or removes it. `id`: the id of the event, if one is needed.
+pub(crate) fn save(
+    tx: &mut Tx<'_>,
+    id: EventId,
+    word: &ItemId,
+    card: Option<&CardKey>,
+    saved: bool,
+) -> Result<()> {
+    let cards = Cards::load(tx.conn())?;
+    let card = card.cloned().unwrap_or_else(|| cards.of_item(word));
+    let added: Vec<Review> = checked::query(tx.conn(), NOT_VOIDED, [])?;
+    let added: Vec<Review> =
+        added.into_iter().filter(|r| r.word == *word || cards.of(r) == card).collect();
+    if !saved {
+        for review in added {
+            tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
+        }
+    } else if added.is_empty() {
+        let event = added_event(tx, id, word, &card)?;
+        tx.join(event)?;
+    }
+    Ok(())
 }
 
 /// Returns the event that adds a word to the list now.

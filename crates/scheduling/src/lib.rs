@@ -15,9 +15,13 @@ mod fold;
 mod memory;
 mod params;
 mod queue;
+mod recommend;
 
 pub use due::{Away, Due, DueSettings, due, seed};
 pub use fold::{CardState, Event, fold, is_leech, mastery};
 pub use memory::{Memory, interval, retrievability};
 pub use params::{ParamSet, Weights};
 pub use queue::{Candidate, Kind, Limits, Queue, build};
+pub use recommend::{
+    MAX_RECOMMENDED, Recommendation, RecommendedWord, Urgency, learner_level, recommend,
+};

@@ -83,6 +83,10 @@ pub(crate) async fn import(
             let message = "the file contains a learner's work, not courses".to_owned();
             return Ok(vec![refused("bundle-work", message, hint)]);
         }
+        Ok((Bundle::Dictionary(_), _)) => {
+            let message = "the file contains a dictionary, not courses".to_owned();
+            return Ok(vec![refused("bundle-dictionary", message, "add it in the app")]);
+        }
         Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]),
     };
     let key_fingerprint = fingerprint(&bundle.key);

@@ -138,6 +138,8 @@ enum Command {
         #[command(subcommand)]
         command: FontsCommand,
     },
+    /// Build a dictionary pack from a word list or WordNet, signed with this server's key.
+    BuildDictionary(carrel_authoring::dictionary::BuildDictionary),
     /// List or run scheduled jobs.
     Jobs {
         #[command(subcommand)]
@@ -349,6 +351,10 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Fonts { command: FontsCommand::List { data } } => {
             print_fonts(&fonts::list(&DataDir::open_existing(Config::new(data))?).await?, true);
+        }
+        Command::BuildDictionary(command) => {
+            let built = command.run(&command.data.join("signing.key"), SystemClock.now_ms());
+            println!("{}", built.map_err(Error::Refused)?);
         }
         Command::Jobs { command: JobsCommand::List { data, config } } => {
             let data = open_with(data, config.as_deref())?;

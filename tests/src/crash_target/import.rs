@@ -22,6 +22,9 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         BundleInfo::Courses(found) => {
             client.import_courses(file, Some(&found.fingerprint)).await?;
         }
+        BundleInfo::Dictionary(found) => {
+            client.import_dictionary(file, Some(&found.fingerprint)).await?;
+        }
         BundleInfo::Work(_) => {
             client.import_work(file, true).await?;
         }

@@ -94,6 +94,8 @@ export const api = {
   saveWord: (request: SaveWord): Promise<WordList> => call("save_word", request),
   /** Returns the words on the review list, newest first. */
   listWords: query<Empty, WordList>("list_words", { catalogue: true, words: true, downloads: true }),
+  /** Returns words that the learner could take up next, each with its reason. Uses no network. */
+  listRecommended: query<Empty, RecommendedWords>("list_recommended", { words: true, downloads: true, progress: true }),
   /** Writes the words on the review list to a file for other programs. */
   exportWords: (request: ExportWords): Promise<ExportedFile> => call("export_words", request),
   /** Returns study time, streak, course progress and mastery of words. */
@@ -136,6 +138,18 @@ export const api = {
   trainParameters: (request: Empty = {}): Promise<TrainingReport> => call("train_parameters", request),
   /** Applies the chosen parameters to all cards now, which moves due days. */
   applyParametersToAll: (request: Empty = {}): Promise<ReviewCounts> => call("apply_parameters_to_all", request),
+  /** Looks up a word of a text or a typed word: in the vocabulary of its course, then in the installed dictionaries. */
+  lookUpWord: (request: LookUpWord): Promise<WordLookUp> => call("look_up_word", request),
+  /** Adds a word to the review list, with the sentence in which it was found. Durable when the reply arrives. */
+  addWord: (request: AddWord): Promise<WordMarks> => call("add_word", request),
+  /** Changes what the learner set for a word, on the review list or not: known, ignored. */
+  markWord: (request: MarkWord): Promise<WordMarks> => call("mark_word", request),
+  /** Returns the installed dictionary packs. */
+  listDictionaries: query<Empty, DictionaryList>("list_dictionaries", { storage: true }),
+  /** Removes a dictionary pack from this device. Saved words keep their meanings. */
+  removeDictionary: (request: DictionaryRef): Promise<DictionaryList> => call("remove_dictionary", request),
+  /** Installs the dictionary pack of a file for all accounts of this device. */
+  importDictionary: (request: ImportDictionary): Promise<DictionaryView> => call("import_dictionary", request),
   /** Downloads a course, a lesson or a story for offline use. A paused or failed download continues. */
   startDownload: (request: StartDownload): Promise<DownloadState> => call("start_download", request),
   /** Pauses a download. Downloaded data is kept. */

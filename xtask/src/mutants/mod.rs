@@ -31,6 +31,7 @@ mod server;
 mod support;
 mod ui;
 mod update;
+mod words;
 
 use std::{
     fs,
@@ -64,6 +65,7 @@ const TABLES: &[&[Mutant]] = &[
     support::MUTANTS,
     ui::MUTANTS,
     update::MUTANTS,
+    words::MUTANTS,
 ];
 
 pub fn run(args: &[String]) -> Result {

@@ -28,7 +28,9 @@ pub(crate) async fn import_work(
     let path = path.to_owned();
     let work = blocking(move || match open_bundle(&path)?.0 {
         Bundle::Work(work) => Ok::<_, Error>(work),
-        Bundle::Courses(_) => Err(ImportError::File(Fault::NoContent).into()),
+        Bundle::Courses(_) | Bundle::Dictionary(_) => {
+            Err(ImportError::File(Fault::NoContent).into())
+        }
     })
     .await?;
     merge_work(context, work, claim).await

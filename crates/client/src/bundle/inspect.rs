@@ -21,6 +21,7 @@ use crate::{
         Context,
         convert::{Conversion, convert, foreign_format},
         device_key::public_key,
+        import_dictionary::{DictionaryInfo, inspect_dictionary},
         key_trust,
         key_trust::KeyTrust,
         rows::DEVICE_KEY,
@@ -33,6 +34,7 @@ use crate::{
 pub enum BundleInfo {
     Courses(CoursesInfo),
     Work(WorkInfo),
+    Dictionary(Box<DictionaryInfo>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,13 @@ async fn inspect_bundle(context: &Context<'_>, path: &Path) -> Result<BundleInfo
                 inspect_courses(library, name, own_key.as_deref(), &bundle)
             });
             info.await.map(BundleInfo::Courses)
+        }
+        Bundle::Dictionary(bundle) => {
+            let (account, dictionaries) = (context.account.clone(), context.dictionaries.clone());
+            let info = blocking(move || {
+                inspect_dictionary(&account.content.library, &dictionaries, &bundle)
+            });
+            info.await.map(|info| BundleInfo::Dictionary(Box::new(info)))
         }
         Bundle::Work(work) => inspect_work(context, work).await.map(BundleInfo::Work),
     }

@@ -140,7 +140,7 @@ pub(crate) async fn claim_work(
         let len = bytes.len() as u64;
         match carrel_bundle::open(&mut bytes.as_slice(), len).map_err(ImportError::File)? {
             Bundle::Work(work) => Ok(work),
-            Bundle::Courses(_) => Err(damaged()),
+            Bundle::Courses(_) | Bundle::Dictionary(_) => Err(damaged()),
         }
     })
     .await?;

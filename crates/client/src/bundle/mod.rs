@@ -12,7 +12,7 @@
 //! | `export` | export of downloaded courses, or of a learner's rows, to a file |
 //! | `inspect` | the contents of a file, and whether it can be imported |
 //! | `kept_work` | work that a shared machine keeps, encrypted, for a claim with a code |
-//! | `import_courses`, `import_work` | import of a course file, of a work file |
+//! | `import_courses`, `import_work`, `import_dictionary` | import of a file of each kind |
 //!
 //! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
 //! (`carrel_content`).
@@ -21,6 +21,7 @@ mod convert;
 mod device_key;
 mod export;
 mod import_courses;
+mod import_dictionary;
 mod import_work;
 mod inspect;
 mod kept_work;
@@ -32,7 +33,7 @@ mod upload;
 
 use std::sync::Arc;
 
-pub use carrel_bundle::{Fault, fingerprint};
+pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 
 pub use carrel_import::{Format as ForeignFormat, Item, Level, Report};
 
@@ -40,6 +41,7 @@ pub use self::{
     convert::Conversion,
     export::ExportedFile,
     import_courses::ImportedCourse,
+    import_dictionary::DictionaryInfo,
     inspect::{BundleInfo, CourseInfo, CoursesInfo, LocalState, WorkInfo},
     key_trust::KeyTrust,
     removable_media::{BundleFile, BundleFolder, FolderKind, bundle_folders, files_in},
@@ -49,6 +51,7 @@ pub use self::{
 pub(crate) use self::{
     export::{export_courses, export_file, export_work, file_name},
     import_courses::import_courses,
+    import_dictionary::import_dictionary,
     import_work::import_work,
     inspect::inspect,
     kept_work::{ClaimCode, claim_work, discard_work, has_kept_work, keep_work, new_code},
@@ -57,6 +60,7 @@ pub(crate) use self::{
 };
 use crate::{
     account::AccountInfo,
+    dictionary::Dictionaries,
     open_account::{OpenAccount, Shared},
 };
 
@@ -69,6 +73,7 @@ pub(crate) struct Context<'c> {
     pub info: AccountInfo,
     pub shared: &'c Shared,
     pub transfers: &'c Transfers,
+    pub dictionaries: &'c Arc<Dictionaries>,
 }
 
 impl Context<'_> {

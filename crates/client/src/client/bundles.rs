@@ -9,7 +9,9 @@ use carrel_model::Slug;
 
 use crate::{
     Error, Result,
-    bundle::{self, BundleInfo, Context, ExportedFile, ImportedCourse, ImportedWork},
+    bundle::{
+        self, BundleInfo, Context, DictionaryFacts, ExportedFile, ImportedCourse, ImportedWork,
+    },
     client::Client,
 };
 
@@ -63,6 +65,24 @@ impl Client {
         Ok(imported)
     }
 
+    /// Installs the dictionary pack of a file for all accounts of this device. `accept`: the fingerprint of the key
+    /// that the user accepted, if it is not trusted yet.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Managed`; `ImportError::NotAccepted`, `WrongKey`, `NoSpace`, `Busy`, all faults of the file;
+    /// `Cancelled`. An installed pack stays as it was.
+    pub async fn import_dictionary(
+        &self,
+        path: &Path,
+        accept: Option<&str>,
+    ) -> Result<DictionaryFacts> {
+        self.shared.policies.check_course_import()?;
+        let imported = bundle::import_dictionary(&self.bundle_context()?, path, accept).await?;
+        self.uploads.discard(path).await;
+        Ok(imported)
+    }
+
     /// Merges the rows of a work file with those of the open account. `claim`: the user confirmed that work without an
     /// account is theirs. Importing a file a second time writes nothing.
     ///
@@ -94,6 +114,12 @@ impl Client {
     pub(super) fn bundle_context(&self) -> Result<Context<'_>> {
         let account = self.require_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;
-        Ok(Context { account, info, shared: &self.shared, transfers: &self.transfers })
+        Ok(Context {
+            account,
+            info,
+            shared: &self.shared,
+            transfers: &self.transfers,
+            dictionaries: &self.dictionaries,
+        })
     }
 }

@@ -296,6 +296,7 @@ impl Client {
             info: info.clone(),
             shared: &self.shared,
             transfers: &self.transfers,
+            dictionaries: &self.dictionaries,
         };
         let code = bundle::new_code(self.config().ids.as_ref());
         let rows = bundle::keep_work(&context, &self.kept_folder(), &code).await?;

@@ -36,6 +36,7 @@ use crate::{
     Config, Error, Result,
     account::{AccountInfo, Accounts, Secrets},
     bundle::{Transfers, Uploads},
+    dictionary::Dictionaries,
     open_account::{OpenAccount, Shared},
     policy::PolicyState,
 };
@@ -50,6 +51,7 @@ pub struct Client {
     /// Opened with the first account.
     storage: tokio::sync::Mutex<Option<Storage>>,
     transfers: Transfers,
+    dictionaries: Arc<Dictionaries>,
     uploads: Arc<Uploads>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     conditions: watch::Sender<Conditions>,
@@ -102,6 +104,7 @@ impl Client {
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
         let client = Arc::new_cyclic(|weak| Self {
             transfers: Transfers::new(shared.changes.clone(), config.clock.clone()),
+            dictionaries: Arc::new(Dictionaries::new(&shared.config.data_dir)),
             shared,
             media,
             storage: Default::default(),
@@ -162,6 +165,10 @@ impl Client {
     /// Returns the exports and imports of bundles.
     pub fn transfers(&self) -> &Transfers {
         &self.transfers
+    }
+    /// Returns the dictionary packs of this device.
+    pub fn dictionaries(&self) -> &Arc<Dictionaries> {
+        &self.dictionaries
     }
     /// Returns the address to which the UI uploads a file that the user chose (`PUT`); valid for this run.
     pub async fn upload_url(&self) -> Result<String> {

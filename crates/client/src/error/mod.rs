@@ -106,6 +106,19 @@ impl From<carrel_learning::Error> for Error {
         }
     }
 }
+impl From<carrel_dictionary::Error> for Error {
+    fn from(e: carrel_dictionary::Error) -> Self {
+        use carrel_dictionary::Error as Dictionary;
+        match e {
+            Dictionary::File(fault) => fault.into(),
+            Dictionary::Database(e) => e.into(),
+            Dictionary::Io { source, .. } => source.into(),
+            e @ Dictionary::NotPack(_) => {
+                ImportError::File(carrel_bundle::Fault::ManifestUnreadable(e.to_string())).into()
+            }
+        }
+    }
+}
 impl From<carrel_bundle::Fault> for Error {
     fn from(fault: carrel_bundle::Fault) -> Self {
         Self::Import(fault.into())

@@ -6,6 +6,8 @@ use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::dictionary::DictionaryView;
+
 use super::download::DownloadRef;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -165,6 +167,16 @@ pub enum FileView {
         rows: u64,
         /// The work was done without an account: the user has to confirm that it is theirs.
         claim: bool,
+        refusal: Option<FileRefusal>,
+    },
+    Dictionary {
+        dictionary: DictionaryView,
+        /// Five groups of four hex digits, for the user to compare.
+        fingerprint: String,
+        /// The user has to accept the key before an import.
+        needs_confirmation: bool,
+        /// A pack with this id is installed and will be replaced.
+        replaces: bool,
         refusal: Option<FileRefusal>,
     },
 }

@@ -56,6 +56,42 @@ pub struct WordState {
     pub due_day: Option<i32>,
 }
 
+/// Words that the learner could take up next, the best first; at most ten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RecommendedWords {
+    /// Level of the learner: the mean difficulty of the stories read above 50 %, 1 if there are none.
+    pub level: f64,
+    pub words: Vec<RecommendedWord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RecommendedWord {
+    pub word: WordView,
+    /// Title of the story or course; empty for a word of the learner's own.
+    pub title: String,
+    /// Difficulty, 1 to 5.
+    pub level: f64,
+    /// 0 to 1.
+    pub mastery: f64,
+    pub urgency: WordUrgency,
+    /// Days since the last answer; none if there is none.
+    pub days_since: Option<i32>,
+}
+
+/// How long ago a word was last answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum WordUrgency {
+    Never,
+    /// 7 days ago or more.
+    Week,
+    /// 3 to 6 days ago.
+    ThreeDays,
+    Recent,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum WordFileFormat {

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bundle;
 pub mod diagnostics;
+pub mod dictionary;
 pub mod download;
 pub mod error;
 pub mod event;

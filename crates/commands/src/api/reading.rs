@@ -143,6 +143,23 @@ pub struct WordView {
     pub lang: String,
     pub entry: VocabularyEntry,
     pub saved: bool,
+    /// Where the learner found it, if it was added from a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub found_in: Option<FoundIn>,
+}
+
+/// The sentence from which a word was added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundIn {
+    pub sentence: String,
+    /// The word as it is written in the sentence.
+    pub form: String,
+    /// Section, quiz or story; none if it is not known.
+    pub source: Option<ItemId>,
+    /// Name of the dictionary of the meaning; empty for a word of a course.
+    pub dictionary: String,
 }
 
 /// Identifies a position. For a recording, `kind` is media and `item` is the course or story and the recording's hash:

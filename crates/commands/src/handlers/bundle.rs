@@ -7,14 +7,14 @@ use std::path::Path;
 use carrel_client::{
     Error, ImportError,
     bundle::{
-        self, BundleInfo, Conversion, CoursesInfo, ExportedFile as Exported, FolderKind,
-        ForeignFormat, KeyTrust, Level, LocalState, Transfers, WorkInfo,
+        self, BundleInfo, Conversion, CoursesInfo, DictionaryInfo, ExportedFile as Exported,
+        FolderKind, ForeignFormat, KeyTrust, Level, LocalState, Transfers, WorkInfo,
     },
     content::Kind,
     system::blocking,
 };
 
-use super::{Result, app::get_app_state};
+use super::{Result, app::get_app_state, dictionary::facts_view};
 use crate::{
     api::{
         app::{AppState, Empty},
@@ -80,6 +80,7 @@ pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView>
     Ok(match host.client().inspect_file(path, lang).await? {
         BundleInfo::Courses(info) => courses_view(info),
         BundleInfo::Work(info) => work_view(info),
+        BundleInfo::Dictionary(info) => dictionary_view(*info),
     })
 }
 
@@ -166,6 +167,19 @@ fn courses_view(info: CoursesInfo) -> FileView {
             KeyTrust::Trusted | KeyTrust::NotAccepted => None,
         },
         converted: info.conversion.map(|conversion| converted_file(*conversion)),
+    }
+}
+
+fn dictionary_view(info: DictionaryInfo) -> FileView {
+    FileView::Dictionary {
+        dictionary: facts_view(&info.facts),
+        fingerprint: info.fingerprint,
+        needs_confirmation: info.trust == KeyTrust::NotAccepted,
+        replaces: info.installed.is_some(),
+        refusal: match &info.trust {
+            KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::NotAccepted => None,
+        },
     }
 }
 

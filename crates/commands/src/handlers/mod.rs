@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bundle;
 pub mod diagnostics;
+pub mod dictionary;
 pub mod download;
 pub mod exercises;
 pub mod learning;
@@ -16,6 +17,7 @@ pub mod policies;
 mod progress_file;
 pub mod quiz;
 pub mod reading;
+pub mod recommend;
 pub mod review;
 pub mod search;
 pub mod settings;

@@ -5,15 +5,17 @@
 use carrel_client::{
     OpenAccount,
     content::{Kind, library::Library},
-    learning::{ProgressRecord, Step},
+    learning::{OWN_WORDS, ProgressRecord, Step, WordNote},
 };
 use carrel_model::{
     CardKey, ItemId, Slug,
     content::{
-        Block, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
+        Block, CourseMeta, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story,
+        VocabularyEntry,
     },
     derive::course_completion,
     lattice::ItemKind,
+    text::language,
 };
 
 use super::{Result, freshness};
@@ -22,9 +24,9 @@ use crate::{
         app::Empty,
         error::CommandError,
         reading::{
-            FontFileView, FontList, FontsRequest, ItemProgress, ItemRef, Neighbour, PositionRef,
-            QuizRef, RecordProgress, SectionPage, SentenceTimesRequest, StoryPage, StudyHeartbeat,
-            StudyHeartbeatReply, WordView,
+            FontFileView, FontList, FontsRequest, FoundIn, ItemProgress, ItemRef, Neighbour,
+            PositionRef, QuizRef, RecordProgress, SectionPage, SentenceTimesRequest, StoryPage,
+            StudyHeartbeat, StudyHeartbeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -171,6 +173,9 @@ pub(crate) async fn word(
     library: &Library,
     item: &ItemId,
 ) -> Result<WordView> {
+    if item.root() == OWN_WORDS {
+        return own_word(account, item).await;
+    }
     let parts: Vec<&str> = item.as_str().split('/').collect();
     let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
     let (root, leaf) = parts.split_last().map(|(leaf, root)| (root, *leaf)).ok_or_else(missing)?;
@@ -190,7 +195,112 @@ pub(crate) async fn word(
     let FoundWord { lang, entry, card } = found.ok_or_else(missing)?;
     link(account, vec![(item.clone(), card.clone())]).await;
     let saved = account.learning.saved_cards().await?.contains(&card);
-    Ok(WordView { item: item.clone(), card, lang, entry, saved })
+    let found_in = account.learning.word_note(&card).await?.and_then(found_in);
+    Ok(WordView { item: item.clone(), card, lang, entry, saved, found_in })
+}
+
+/// Returns a word that the learner added from a dictionary, or without one.
+async fn own_word(account: &OpenAccount, item: &ItemId) -> Result<WordView> {
+    let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
+    let (card, note) = account.learning.own_word(item).await?.ok_or_else(missing)?;
+    let entry = note_entry(item, &note).ok_or_else(missing)?;
+    let saved = account.learning.saved_cards().await?.contains(&card);
+    let lang = note.lang.clone();
+    Ok(WordView { item: item.clone(), card, lang, entry, saved, found_in: found_in(note) })
+}
+
+/// Returns a word of the learner as an entry of a vocabulary. A meaning in another language is a translation.
+pub(crate) fn note_entry(item: &ItemId, note: &WordNote) -> Option<VocabularyEntry> {
+    let id = Slug::new(item.as_str().rsplit('/').next()?).ok()?;
+    let is_translation = !note.meaning_lang.is_empty()
+        && language::primary(&note.meaning_lang) != language::primary(&note.lang);
+    let (meaning, translations) = match is_translation {
+        true => (String::new(), [(note.meaning_lang.clone(), note.meaning.clone())].into()),
+        false => (note.meaning.clone(), Default::default()),
+    };
+    Some(VocabularyEntry {
+        id,
+        word: note.word.clone(),
+        pronunciation: note.pronunciation.clone(),
+        part_of_speech: note.part_of_speech.clone(),
+        meaning,
+        example: note.sentence.clone(),
+        translations,
+        level: None,
+        frequency: None,
+        image: None,
+        audio: None,
+    })
+}
+
+fn found_in(note: WordNote) -> Option<FoundIn> {
+    (!note.sentence.is_empty()).then(|| FoundIn {
+        source: ItemId::new(note.source).ok(),
+        sentence: note.sentence,
+        form: note.form,
+        dictionary: note.dictionary,
+    })
+}
+
+/// The words of a course or story, with their cards.
+pub(crate) struct Vocabulary {
+    pub lang: String,
+    pub entries: Vec<VocabularyEntry>,
+    /// In the order of `entries`.
+    pub cards: Vec<(ItemId, CardKey)>,
+}
+
+impl Vocabulary {
+    /// `root`: the course or story.
+    pub(crate) fn new(root: &str, lang: String, entries: Vec<VocabularyEntry>) -> Self {
+        Self { cards: cards(&lang, root, &entries), lang, entries }
+    }
+}
+
+/// Returns the metadata and the vocabulary of a course.
+pub(crate) async fn course_words(
+    library: &Library,
+    course: &Slug,
+) -> Result<(CourseMeta, Vocabulary)> {
+    let manifest = library.manifest(Kind::Course, course).await?;
+    let missing =
+        || CommandError::from(carrel_client::Error::NotFound(format!("vocabulary of {course}")));
+    let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else {
+        return Err(missing());
+    };
+    let entries = library.body(outline.vocabulary.ok_or_else(missing)?).await?;
+    Ok((meta.clone(), Vocabulary::new(course.as_str(), meta.lang.clone(), entries)))
+}
+
+/// Returns the vocabularies that belong to a section, quiz or story, as far as they are on this device and in the
+/// language: that of the story, that of the course.
+pub(crate) async fn vocabularies(
+    account: &OpenAccount,
+    item: &ItemId,
+    lang: &str,
+) -> Vec<Vocabulary> {
+    let library = account.content.library.without_waiting();
+    let mut found = Vec::new();
+    let is_story = match item.as_str().split('/').count() {
+        1 => is_listed(account, Kind::Story, item.root()).await.unwrap_or(false),
+        2 => true,
+        _ => false,
+    };
+    if is_story && let Ok(story) = library.find_story(item).await {
+        found.push((item.as_str(), story.value.lang, story.value.vocabulary));
+    }
+    if !matches!(is_listed(account, Kind::Story, item.root()).await, Ok(true))
+        && let Ok((lang, entries)) = course_vocabulary(&library, item.root()).await
+    {
+        found.push((item.root(), lang, entries));
+    }
+    let wanted = language::primary(lang);
+    found.retain(|(_, lang, _)| language::primary(lang) == wanted);
+    found
+        .into_iter()
+        .map(|(root, lang, entries)| Vocabulary::new(root, lang, entries))
+        .filter(|vocabulary| vocabulary.cards.len() == vocabulary.entries.len())
+        .collect()
 }
 
 /// Stores the cards of words. They are a cache, so a full disk does not keep a word from being shown.

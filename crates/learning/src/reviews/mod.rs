@@ -25,6 +25,7 @@ use carrel_scheduling::{
 pub use mastery::{MASTERY_CLASSES, WordMastery};
 use rusqlite::Connection;
 pub use settings::{Absence, CardMarks, ReviewSettings};
+pub(crate) use settings::{marks, set_marks};
 use states::{CardRow, ParamSets};
 pub use summary::{CardSummary, WordSummaries};
 pub use training::{Training, Workload};

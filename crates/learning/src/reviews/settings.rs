@@ -47,7 +47,7 @@ impl CardMarks {
 }
 
 /// Returns what the learner set, by card.
-pub(super) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey, CardMarks>> {
+pub(crate) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey, CardMarks>> {
     let mut found: BTreeMap<CardKey, CardMarks> = BTreeMap::new();
     // A word without entry may have become a card since: the later value wins.
     for kv in checked::query::<Kv>(conn, "WHERE ns = ?1 ORDER BY hlc, device, value", [CARD])? {
@@ -68,7 +68,7 @@ pub(super) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey
 }
 
 /// Stores what differs from the present marks of a card.
-pub(super) fn set_marks(
+pub(crate) fn set_marks(
     tx: &mut Tx<'_>,
     card: &CardKey,
     before: &CardMarks,

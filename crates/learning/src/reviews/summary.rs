@@ -26,6 +26,8 @@ pub struct CardSummary {
     pub mastery: f64,
     /// Study day; `None` for a new card.
     pub due_day: Option<i32>,
+    /// Study day of the last answer; `None` for a new card.
+    pub last_day: Option<i32>,
 }
 
 /// The cards with reviews on a study day.
@@ -51,6 +53,7 @@ impl Learning {
                     lapses: state.map_or(0, |state| state.lapses),
                     mastery: day.mastery_of(row),
                     due_day: due.as_ref().map(|due| due.day),
+                    last_day: state.map(|state| state.last_day),
                 };
                 (row.card.clone(), summary)
             });

@@ -6,7 +6,7 @@ use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
     lattice::{
         Attempt, CARD, EXERCISE, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS,
-        TIMING, Validate,
+        TIMING, Validate, WORD,
     },
 };
 use carrel_sqlite::{
@@ -344,7 +344,9 @@ impl<'c> Tx<'c> {
             Row::Kv(r) if r.ns == EXERCISE => {
                 r.exercise_story().map(|story| Change::progress_of(&story))
             }
-            Row::Kv(r) if [CARD, REVIEW, PARAMS].contains(&r.ns.as_str()) => Some(Change::Words),
+            Row::Kv(r) if [CARD, REVIEW, PARAMS, WORD].contains(&r.ns.as_str()) => {
+                Some(Change::Words)
+            }
             Row::Kv(r) if r.ns == "enrolment" => {
                 Slug::new(r.key.as_str()).ok().map(Change::Enrolment)
             }

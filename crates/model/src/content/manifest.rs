@@ -124,14 +124,10 @@ impl SignedManifest {
     /// The key or the signature is not hex of the right length, the key is not the pinned one, the signature does not
     /// match, the format is unknown, or the blobs are not sorted and unique.
     pub fn verify(&self, pinned: Option<&str>) -> Result<Manifest, SignatureError> {
-        let key: [u8; 32] = from_hex(&self.key).ok_or(SignatureError::Malformed)?;
-        let signature: [u8; 64] = from_hex(&self.signature).ok_or(SignatureError::Malformed)?;
         if pinned.is_some_and(|pinned| pinned != self.key) {
             return Err(SignatureError::WrongKey);
         }
-        let key = VerifyingKey::from_bytes(&key).map_err(|_| SignatureError::Malformed)?;
-        key.verify_strict(self.manifest.as_bytes(), &Signature::from_bytes(&signature))
-            .map_err(|_| SignatureError::Mismatch)?;
+        verify_text(&self.manifest, &self.key, &self.signature)?;
         let unreadable = |what: String| SignatureError::Unreadable(what);
         // Check the format first, so that the error for a newer manifest names its format.
         #[derive(Deserialize)]
@@ -153,6 +149,19 @@ impl SignedManifest {
         }
         Ok(manifest)
     }
+}
+
+/// Verifies the ed25519 signature (128 hex digits) of a text by a public key (64 hex digits). Verification is strict,
+/// as in `SignedManifest::verify`. The text must begin with its format, so that no text is valid as another one.
+///
+/// # Errors
+/// `Malformed` or `Mismatch`.
+pub fn verify_text(text: &str, key: &str, signature: &str) -> Result<(), SignatureError> {
+    let key: [u8; 32] = from_hex(key).ok_or(SignatureError::Malformed)?;
+    let signature: [u8; 64] = from_hex(signature).ok_or(SignatureError::Malformed)?;
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| SignatureError::Malformed)?;
+    key.verify_strict(text.as_bytes(), &Signature::from_bytes(&signature))
+        .map_err(|_| SignatureError::Mismatch)
 }
 
 /// Decodes exactly `2 * N` lower-case hex digits.

@@ -29,7 +29,7 @@ pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
 pub use grading::{PartResult, QuestionResult, Score, check_answer, grade};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
-    SignedManifest,
+    SignedManifest, verify_text,
 };
 pub use numeric::{AcceptedNumber, NumberProblem, NumberResult, ReadingChoice, UnitPolicy};
 pub use quiz::{

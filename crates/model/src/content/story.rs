@@ -124,6 +124,14 @@ pub struct VocabularyEntry {
     /// Translations by BCP 47 language tag.
     #[serde(default)]
     pub translations: std::collections::BTreeMap<String, String>,
+    /// Difficulty, 1 to 5, as the level of a story; missing: that of its story or course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub level: Option<u8>,
+    /// Occurrences in a million words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub frequency: Option<u32>,
     /// Image for the card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -26,13 +26,17 @@ pub const EXERCISE_SEPARATOR: char = '#';
 /// list of milliseconds or `null`.
 pub const TIMING: &str = "timing";
 
+/// Namespace of what a learner keeps of a word beside its card: the sentence in which it was found, and for a word that
+/// no course has its meaning. The key is 32 hex digits of the hash of the card; see `carrel-learning`.
+pub const WORD: &str = "word";
+
 /// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
-    /// Namespace, such as `setting`, `enrolment`, `card`, `review` or `params`; rows of other namespaces are stored and
-    /// synced too. Part of the key.
+    /// Namespace, such as `setting`, `enrolment`, `card`, `review`, `params` or `word`; rows of other namespaces are
+    /// stored and synced too. Part of the key.
     pub ns: String,
     /// Name within the namespace; part of the key.
     pub key: String,

@@ -10,6 +10,7 @@ use super::{
         plain_punctuation, unify_letter,
     },
     language,
+    script::{is_ignored_mark, push_search_letter},
 };
 
 const DOT_ABOVE: char = '\u{307}';
@@ -98,6 +99,19 @@ pub fn fold_answer(text: &str, lang: &str) -> String {
     let folded: String = folded.nfkc().collect();
     let folded = without_spaces_before_units(&folded);
     if language::has_decimal_comma(lang) { with_decimal_points(&folded) } else { folded }
+}
+
+/// Folds a word or phrase to the key under which a dictionary lists it: like `fold_answer`, and without what a search
+/// ignores in letters (accents, the kind of kana, letters of one sound). A hyphen is equal to a space.
+pub fn fold_word(text: &str, lang: &str) -> String {
+    let mut letters = String::with_capacity(text.len());
+    for c in fold_answer(text, lang).nfd() {
+        if !is_ignored_mark(letters.chars().next_back(), c) {
+            push_search_letter(if c == '-' { ' ' } else { c }, |c| letters.push(c));
+        }
+    }
+    let composed: String = letters.nfc().collect();
+    composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns true for fractions that are one character.
@@ -301,6 +315,34 @@ mod tests {
             for lang in *langs {
                 assert_ne!(fold_answer(a, lang), fold_answer(b, lang), "{a} {b} {lang}");
             }
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_word_ignores_accents_and_hyphens() {
+        for (a, b, lang) in [
+            ("Été", "ete", "fr"),
+            ("ox-bow", "Ox  bow", "en"),
+            ("l\u{2019}eau", "L'EAU", "fr"),
+            (
+                "\u{3A4}\u{391}\u{38E}\u{3A1}\u{39F}\u{3A3}",
+                "\u{3C4}\u{3B1}\u{3C5}\u{3C1}\u{3BF}\u{3C2}",
+                "el",
+            ),
+            ("\u{401}\u{43B}\u{43A}\u{430}", "\u{435}\u{43B}\u{43A}\u{430}", "ru"),
+            ("\u{623}\u{64E}\u{631}\u{652}\u{636}", "\u{627}\u{631}\u{636}", "ar"),
+            ("\u{30EA}\u{30F3}\u{30B4}", "\u{308A}\u{3093}\u{3054}", "ja"),
+        ] {
+            assert_eq!(fold_word(a, lang), fold_word(b, lang), "{a}");
+            assert_eq!(fold_word(&fold_word(a, lang), lang), fold_word(a, lang), "{a}");
+        }
+        // A vowel sign is part of the word, as is a dotless letter where it is another one.
+        for (a, b, lang) in [
+            ("\u{915}\u{93F}", "\u{915}\u{940}", "hi"),
+            ("\u{131}", "i", "tr"),
+            ("\u{E01}\u{E32}", "\u{E01}\u{E31}", "th"),
+        ] {
+            assert_ne!(fold_word(a, lang), fold_word(b, lang), "{a}");
         }
     }
 

@@ -14,9 +14,10 @@ mod terms;
 mod typo;
 mod units;
 
-pub use fold::{fold_answer, fold_exact, is_same_answer};
+pub use fold::{fold_answer, fold_exact, fold_word, is_same_answer};
 pub use number::{DecimalSign, NumberReading, TypedNumber, read_number};
 pub use query::{Phrase, SearchQuery};
+pub use script::is_unspaced;
 pub use snippet::{Excerpt, excerpt};
 pub use terms::{index_terms, single_term};
 pub use typo::{differs_by_accents, differs_by_typo};

@@ -2,7 +2,7 @@
 
 /// Returns true for characters of scripts that are written without spaces between words, and of Hangul, where particles
 /// follow a word without a space. They are indexed as pairs of characters.
-pub(super) fn is_unspaced(c: char) -> bool {
+pub fn is_unspaced(c: char) -> bool {
     matches!(u32::from(c),
         // Thai, Lao, Myanmar, Hangul, Khmer, Tai and Javanese scripts.
         0xE00..=0xEFF | 0x1000..=0x109F | 0x1100..=0x11FF | 0x1780..=0x17FF | 0x1950..=0x19DF

@@ -25,7 +25,7 @@ pub struct Options {
     pub limits: Limits,
     /// Quality of lossy WebP, 0 to 100.
     pub quality: f32,
-    /// Without it, recordings get no waveform.
+    /// Without it, recordings get no waveform and narrations no estimated times.
     pub decoder: Option<RecordingDecoder>,
 }
 

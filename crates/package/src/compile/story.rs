@@ -115,7 +115,11 @@ fn estimate_timing(
     sentences: &mut [Sentence],
 ) -> Option<u8> {
     let texts: Vec<&str> = sentences.iter().map(|s| s.text.as_str()).collect();
-    let times = recording::sentence_times(context.recording_file(narration)?, &texts)?;
+    let times = recording::sentence_times(
+        context.options.decoder?,
+        context.recording_file(narration)?,
+        &texts,
+    )?;
     for (sentence, start) in sentences.iter_mut().zip(times.starts) {
         sentence.start_ms = Some(start);
     }

@@ -103,6 +103,8 @@ fn entry(
         meaning: meaning?.value.to_owned(),
         example: fields.text_or_empty("example"),
         translations,
+        level: fields.integer("level", 1..=5).map(|n| n.value as u8),
+        frequency: fields.integer("frequency", 0..=1_000_000).map(|n| n.value),
         image,
         audio,
     };

@@ -7,8 +7,8 @@ import type { Hlc } from "./Hlc";
  */
 export type Kv = { 
 /**
- * Namespace, such as `setting`, `enrolment`, `card`, `review` or `params`; rows of other namespaces are stored and
- * synced too. Part of the key.
+ * Namespace, such as `setting`, `enrolment`, `card`, `review`, `params` or `word`; rows of other namespaces are
+ * stored and synced too. Part of the key.
  */
 ns: string, 
 /**

@@ -36,6 +36,14 @@ example: string,
  */
 translations: { [key in string]: string }, 
 /**
+ * Difficulty, 1 to 5, as the level of a story; missing: that of its story or course.
+ */
+level?: number, 
+/**
+ * Occurrences in a million words.
+ */
+frequency?: number, 
+/**
  * Image for the card.
  */
 image?: ImageRef, 

@@ -1,5 +1,5 @@
 //! The words of the review list: levels of mastery, filters, search.
-import type { SavedWord, WordState } from "../../api/types";
+import type { SavedWord, WordState, WordView } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 import { folded } from "../../i18n/language";
 
@@ -13,6 +13,12 @@ export type WordFilter = (typeof FILTERS)[number];
 /** Returns the text of a word; the end of its id if its entry is not on this device. */
 export function wordText(word: Pick<SavedWord, "item" | "word">): string {
   return word.word?.entry.word ?? word.item.split("/").pop()!;
+}
+
+/** Returns the meaning of a word with its language; of a word of another language's dictionary, its translation. */
+export function meaningOf({ entry, lang }: Pick<WordView, "entry" | "lang">): { text: string; lang: string } {
+  const [translation] = Object.entries(entry.translations);
+  return entry.meaning || !translation ? { text: entry.meaning, lang } : { text: translation[1], lang: translation[0] };
 }
 
 /** Returns the name of the level of mastery. */

@@ -55,6 +55,8 @@ fn story(pages: &[&[&str]], words: &[(&str, &str)]) -> Story {
         translations: BTreeMap::new(),
         image: None,
         audio: None,
+        level: None,
+        frequency: None,
     };
     Story {
         id: slug("tale"),
@@ -170,6 +172,8 @@ fn kinds_that_the_quiz_of_the_story_has_are_left_out() {
         image: None,
         audio: None,
         explanation: String::new(),
+        hints: Vec::new(),
+        hint_penalty: 0,
         kind,
     };
     let quiz = Quiz {
@@ -180,6 +184,10 @@ fn kinds_that_the_quiz_of_the_story_has_are_left_out() {
         attempts: 0,
         pass: 50,
         shuffle: false,
+        shuffle_questions: false,
+        pools: Vec::new(),
+        time_limit_s: None,
+        review: Default::default(),
         questions: vec![
             question(QuestionKind::Single { choices: Vec::new() }),
             question(QuestionKind::Order { items: Vec::new() }),
