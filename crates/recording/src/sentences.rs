@@ -95,9 +95,9 @@ fn starts(levels: &[f32], sentences: &[&str]) -> Option<Vec<usize>> {
     // The best sum for a sentence that ends at each place, and the place where it began.
     let mut best: Vec<f64> = places.iter().map(|p| cost(0, 0.0, p.spoken) - p.gain).collect();
     let mut before: Vec<Vec<usize>> = Vec::new();
-    for sentence in 1..count - 1 {
+    for (sentence, length) in lengths.iter().enumerate().take(count - 1).skip(1) {
         // Much longer sentences are not considered.
-        let longest = 8.0 * lengths[sentence] + 300.0;
+        let longest = 8.0 * length + 300.0;
         let (mut sums, mut from) = (vec![f64::INFINITY; places.len()], vec![0; places.len()]);
         for (to, end) in places.iter().enumerate() {
             for (start, begin) in places[..to].iter().enumerate().rev() {
