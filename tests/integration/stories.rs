@@ -14,7 +14,7 @@ const RATE: usize = 8_000;
 fn wav(parts: &[usize]) -> Vec<u8> {
     let mut samples: Vec<i16> = Vec::new();
     for (i, ms) in parts.iter().enumerate() {
-        let loud = |n: usize| if i % 2 == 1 && n % 2 == 0 { 9_000 } else { 0 };
+        let loud = |n: usize| if i % 2 == 1 && n.is_multiple_of(2) { 9_000 } else { 0 };
         samples.extend((0..ms * RATE / 1000).map(loud));
     }
     let bytes = samples.len() as u32 * 2;

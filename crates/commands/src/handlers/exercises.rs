@@ -28,7 +28,7 @@ const MAX_TYPED: usize = 1_000;
 
 pub async fn get_exercises(host: &dyn Host, request: ItemRef) -> Result<StoryExercises> {
     let account = account(host)?;
-    let source = Source::open(&account, &request.item).await?;
+    let source = ExerciseSource::open(&account, &request.item).await?;
     let mut runs = account.learning.exercise_runs(&request.item).await?;
     runs.reverse();
     let sum = |run: &ExerciseRun, of: fn(&ExerciseAnswer) -> i64| -> i64 {
@@ -51,7 +51,7 @@ pub async fn get_exercises(host: &dyn Host, request: ItemRef) -> Result<StoryExe
 
 pub async fn start_exercises(host: &dyn Host, request: ItemRef) -> Result<ExerciseRunView> {
     let account = account(host)?;
-    let source = Source::open(&account, &request.item).await?;
+    let source = ExerciseSource::open(&account, &request.item).await?;
     if source.exercises(0).is_empty() {
         let message = format!("no exercise can be derived from the story {}", request.item);
         return Err(CommandError::invalid(message));
@@ -77,7 +77,7 @@ pub async fn answer_exercise(
     let missing = |what: String| CommandError::from(carrel_client::Error::NotFound(what));
     let found = runs.iter().find(|known| known.id == run);
     let found = found.ok_or_else(|| missing(format!("exercises {run} of {item}")))?;
-    let source = Source::open(&account, &item).await?;
+    let source = ExerciseSource::open(&account, &item).await?;
     let exercises = source.exercises(found.seed);
     let exercise = exercises.iter().find(|exercise| exercise.question.id == id);
     let exercise = exercise.ok_or_else(|| missing(format!("exercise {id} of {item}")))?;
@@ -103,12 +103,12 @@ fn check_length(response: &Response) -> Result<()> {
 }
 
 /// What exercises are derived from.
-struct Source {
+struct ExerciseSource {
     story: Story,
     quiz: Option<Quiz>,
 }
 
-impl Source {
+impl ExerciseSource {
     async fn open(account: &OpenAccount, item: &ItemId) -> Result<Self> {
         let library = &account.content.library;
         let mut story = library.find_story(item).await?.value;

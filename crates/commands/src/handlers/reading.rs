@@ -192,7 +192,7 @@ pub(crate) async fn word(
         [_, _] => story_word(library, &root.join("/"), leaf).await?,
         _ => None,
     };
-    let FoundWord { lang, entry, card } = found.ok_or_else(missing)?;
+    let EntryOfItem { lang, entry, card } = found.ok_or_else(missing)?;
     link(account, vec![(item.clone(), card.clone())]).await;
     let saved = account.learning.saved_cards().await?.contains(&card);
     let found_in = account.learning.word_note(&card).await?.and_then(found_in);
@@ -311,7 +311,7 @@ async fn link(account: &OpenAccount, cards: Vec<(ItemId, CardKey)>) {
 }
 
 /// An entry with the language of its course or story.
-struct FoundWord {
+struct EntryOfItem {
     lang: String,
     entry: VocabularyEntry,
     card: CardKey,
@@ -330,12 +330,12 @@ async fn is_listed(account: &OpenAccount, kind: Kind, id: &str) -> Result<bool> 
     Ok(title.await?.is_some())
 }
 
-fn find(lang: &str, root: &str, entries: Vec<VocabularyEntry>, leaf: &str) -> Option<FoundWord> {
+fn find(lang: &str, root: &str, entries: Vec<VocabularyEntry>, leaf: &str) -> Option<EntryOfItem> {
     let cards = cards(lang, root, &entries);
     let entry = entries.into_iter().find(|e| e.id.as_str() == leaf)?;
     let is_entry = |item: &ItemId| item.as_str().rsplit('/').next() == Some(leaf);
     let (_, card) = cards.into_iter().find(|(item, _)| is_entry(item))?;
-    Some(FoundWord { lang: lang.to_owned(), entry, card })
+    Some(EntryOfItem { lang: lang.to_owned(), entry, card })
 }
 
 async fn course_vocabulary(
@@ -353,7 +353,7 @@ async fn course_vocabulary(
     Ok((meta.lang.clone(), entries))
 }
 
-async fn story_word(library: &Library, story: &str, leaf: &str) -> Result<Option<FoundWord>> {
+async fn story_word(library: &Library, story: &str, leaf: &str) -> Result<Option<EntryOfItem>> {
     let item = ItemId::new(story).map_err(|e| CommandError::invalid(e.to_string()))?;
     let found: Story = library.find_story(&item).await?.value;
     Ok(find(&found.lang, story, found.vocabulary, leaf))

@@ -39,7 +39,7 @@ const MAX_STORIES: u32 = 1_000;
 const FIRST_PER_MILLION: f64 = 60_000.0;
 
 /// A word with what its recommendation shows.
-struct Source {
+struct WordSource {
     item: ItemId,
     title: String,
     lang: String,
@@ -52,13 +52,13 @@ pub async fn list_recommended(host: &dyn Host, _: Empty) -> Result<RecommendedWo
     let level =
         learner_level(stories.iter().map(|(story, done)| (f64::from(story.meta.level), *done)));
     let summaries = account.learning.card_summaries().await?;
-    let mut sources: BTreeMap<CardKey, (Source, f64)> = BTreeMap::new();
+    let mut sources: BTreeMap<CardKey, (WordSource, f64)> = BTreeMap::new();
     collect_vocabularies(&account, &stories, &mut sources).await?;
     for word in account.learning.words().await? {
         let (item, title) = (word.item, String::new());
         let lang = word.card.language().to_owned();
         // A word of the learner's own has no level; it is at that of the learner.
-        let own = Source { item, title, lang, entry: None };
+        let own = WordSource { item, title, lang, entry: None };
         sources.entry(word.card).or_insert((own, level));
     }
     let candidates = candidates(&summaries, &sources, level);
@@ -124,7 +124,7 @@ async fn stories(account: &OpenAccount) -> Result<Vec<(StorySummary, f64)>> {
 async fn collect_vocabularies(
     account: &OpenAccount,
     stories: &[(StorySummary, f64)],
-    sources: &mut BTreeMap<CardKey, (Source, f64)>,
+    sources: &mut BTreeMap<CardKey, (WordSource, f64)>,
 ) -> Result<()> {
     let library = account.content.library.without_waiting();
     let ready = |kind| async move {
@@ -162,12 +162,12 @@ fn add(
     vocabulary: Vocabulary,
     title: &str,
     level: f64,
-    sources: &mut BTreeMap<CardKey, (Source, f64)>,
+    sources: &mut BTreeMap<CardKey, (WordSource, f64)>,
 ) {
     for (entry, (item, card)) in vocabulary.entries.into_iter().zip(vocabulary.cards) {
         let level = entry.level.map_or(level, f64::from);
         let (title, lang) = (title.to_owned(), vocabulary.lang.clone());
-        let source = Source { item, title, lang, entry: Some(entry) };
+        let source = WordSource { item, title, lang, entry: Some(entry) };
         match sources.get(&card) {
             Some((_, known)) if *known <= level => {}
             _ => drop(sources.insert(card, (source, level))),
@@ -178,7 +178,7 @@ fn add(
 /// Returns the words that the learner has not marked as known or put aside, each with its text and language.
 fn candidates(
     summaries: &WordSummaries,
-    sources: &BTreeMap<CardKey, (Source, f64)>,
+    sources: &BTreeMap<CardKey, (WordSource, f64)>,
     learner: f64,
 ) -> Vec<(Candidate, String, String)> {
     let mut found = Vec::new();
