@@ -51,13 +51,13 @@ describe("a file that the system opened", () => {
   it("shows its contents, and imports nothing before the user confirms", async () => {
     const target = await open(amina, file);
     await rendered();
-    expect(platform.requests("inspect_file")).toEqual([{ path: "/media/usb/rivers.carrel" }]);
+    expect(platform.requests("inspect_file")).toEqual([{ path: "/media/usb/rivers.carrel", lang: "en" }]);
     expect(text(target)).toContain("How rivers work");
     expect(platform.requests("import_courses")).toEqual([]);
     platform.replies.import_courses = () => ({ courses: [{ id: "rivers", imported: true }] });
     await press(target, "Add to this device");
     await rendered();
-    expect(platform.requests("import_courses")).toEqual([{ path: "/media/usb/rivers.carrel" }]);
+    expect(platform.requests("import_courses")).toEqual([{ path: "/media/usb/rivers.carrel", lang: "en" }]);
   });
 
   it("asks for a learner first, and waits until one is chosen", async () => {

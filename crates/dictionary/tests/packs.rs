@@ -179,10 +179,13 @@ fn the_words_of_the_course_come_first_and_use_the_forms_of_the_pack() {
     }
 }
 
+/// Language, lines of its word list, and texts with the tapped place, each with the lemma.
+type Taps = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Taps in 15 scripts: the lemma, or a guess that says so.
 #[test]
 fn a_tap_finds_the_word_in_every_script() {
-    let table: &[(&str, &str, &[(&str, &str)])] = &[
+    let table: &[Taps] = &[
         // Latin, with and without a table of forms.
         (
             "fr",
