@@ -14,7 +14,8 @@ pub(super) fn separator(text: &str) -> char {
     let count = |c| first.matches(c).count();
     match (count('\t'), count(';'), count(',')) {
         (tabs, ..) if tabs > 0 => '\t',
-        (_, semicolons, commas) if semicolons > commas => ';',
+        // As many of both: commas are more frequent inside of cells.
+        (_, semicolons, commas) if semicolons > 0 && semicolons >= commas => ';',
         _ => ',',
     }
 }
@@ -109,7 +110,7 @@ mod tests {
             read("a,\"b, \"\"c\"\"\nd\"\ne, f"),
             [(1, cells(&["a", "b, \"c\" d"])), (3, cells(&["e", "f"]))]
         );
-        assert_eq!(read("a;b,c\n"), [(1, cells(&["a", "b,c"]))].map(|row| row).to_vec().as_slice());
+        assert_eq!(read("a;b,c\n"), [(1, cells(&["a", "b,c"]))]);
         assert_eq!(read("a,\"b\"c\nd,\"e"), [(1, Err(true)), (2, Err(true))]);
         assert_eq!(read("\n \n"), []);
     }

@@ -26,7 +26,7 @@ async fn a_question_file_is_published_with_its_report() {
     assert!(report.is_ok(), "{package:#?}");
     let source = package.source.as_ref().unwrap();
     let levels: Vec<Level> = source.items.iter().map(|item| item.level).collect();
-    assert_eq!(levels, [Level::Exact, Level::KeptAsText, Level::Refused]);
+    assert_eq!(levels, [Level::Exact, Level::Exact, Level::Refused]);
     let list: Value = server.get("/api/courses", "").await.ok();
     let id = list["items"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(list["items"][0]["title"], "capitals");
