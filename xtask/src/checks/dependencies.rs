@@ -359,7 +359,7 @@ mod tests {
             ("carrel-server", "carrel-client", None),
             ("carrel-server", "carrel-client", Some("dev")),
             ("carrel-client", "carrel-server", Some("dev")),
-            ("carrel-client", "carrel-package", None),
+            ("carrel-client", "carrel-authoring", None),
             ("carrel-client", "carrel-commands", None),
             ("carrel-model", "carrel-sqlite", None),
             ("carrel-commands", "carrel-sqlite", None),

@@ -140,15 +140,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a missed choice is marked like a right one",
         file: "ui/src/components/quiz/marks.ts",
-        good: "(chosen ? \"right\" : \"missed\")",
-        bad: "\"right\"",
+        good: "return choice.correct ? (chosen ? \"right\" : \"missed\")",
+        bad: "return choice.correct ? \"right\"",
         tests: &["ui", "tests/quizMarks.test.ts"],
     },
     Mutant {
         name: "equal words of an answer are not interchangeable",
         file: "ui/src/components/quiz/QuizBox.svelte",
-        good: "response: canonical(question, givenResponse)",
-        bad: "response: givenResponse",
+        good: "response: canonical(question, answer)",
+        bad: "response: answer",
         tests: &["ui", "tests/quizMarks.test.ts"],
     },
     Mutant {
