@@ -57,7 +57,7 @@ describe("a file that the system opened", () => {
     platform.replies.import_courses = () => ({ courses: [{ id: "rivers", imported: true }] });
     await press(target, "Add to this device");
     await rendered();
-    expect(platform.requests("import_courses")).toEqual([{ path: "/media/usb/rivers.carrel", lang: "en" }]);
+    expect(platform.requests("import_courses")).toEqual([{ path: "/media/usb/rivers.carrel" }]);
   });
 
   it("asks for a learner first, and waits until one is chosen", async () => {

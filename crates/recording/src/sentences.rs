@@ -190,7 +190,7 @@ mod tests {
 
     /// Levels of speech and pauses in turn, in blocks, starting with a pause.
     fn speech(lengths: &[usize]) -> Vec<f32> {
-        let level = |i: usize| if i % 2 == 0 { 0.001 } else { 0.3 };
+        let level = |i: usize| if i.is_multiple_of(2) { 0.001 } else { 0.3 };
         lengths.iter().enumerate().flat_map(|(i, length)| vec![level(i); *length]).collect()
     }
 
