@@ -1,5 +1,6 @@
-//! Measures a school's first day: every device registers with the school's enrolment token, downloads one course, and pushes a week of progress, 32 devices
-//! at a time; once from the server alone and once with a mirror of its files. `cargo xtask bench fleet`.
+//! Measures a school's first day: every device registers with the school's enrolment token, downloads one course, and
+//! pushes a week of progress, 32 devices at a time; once from the server alone and once with a mirror of its files.
+//! `cargo xtask bench fleet`.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +23,7 @@ use carrel_net::{LiveHttp, NetworkSettings};
 use carrel_server::{
     RunningServer, domain::enrolment_tokens::NewEnrolmentToken, password::new_token,
 };
-use carrel_system::{Clock as _, SystemClock};
+use carrel_system::{Clock as _, SystemClock, blocking};
 use carrel_testkit::{SeededIds, content, device::PASSWORD};
 use futures_util::StreamExt;
 
@@ -152,8 +153,14 @@ async fn first_day(
     let sign_in = start.elapsed();
     let start = Instant::now();
     let mut changes = client.changes().subscribe();
-    account.content.downloads.start(Kind::Course, &content::course())?;
-    while account.content.downloads.state(Kind::Course, &content::course())?.phase != Phase::Ready {
+    let downloads = account.content.downloads.clone();
+    blocking(move || downloads.start(Kind::Course, &content::course())).await?;
+    loop {
+        let downloads = account.content.downloads.clone();
+        let state = blocking(move || downloads.state(Kind::Course, &content::course())).await?;
+        if state.phase == Phase::Ready {
+            break;
+        }
         let _ = tokio::time::timeout(Duration::from_secs(1), changes.recv()).await;
     }
     let download = start.elapsed();

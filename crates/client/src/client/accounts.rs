@@ -463,7 +463,13 @@ impl Client {
         let _switching = self.switching.lock().await;
         self.close_open().await;
         if let Some(storage) = self.storage.lock().await.take() {
-            let _ = tokio::task::spawn_blocking(move || storage.close()).await;
+            let closed = blocking(move || {
+                storage.close();
+                Ok::<_, Error>(())
+            });
+            if let Err(e) = closed.await {
+                tracing::error!(error = %e, "the storage could not be closed");
+            }
         }
     }
 
