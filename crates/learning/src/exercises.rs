@@ -93,7 +93,7 @@ impl Learning {
             .await
     }
 
-    /// Stores the answer to an exercise. Returns the one that counts: the first.
+    /// Stores the answer to an exercise, unless there is one already. Returns the stored answer.
     ///
     /// # Errors
     ///

@@ -80,8 +80,8 @@ impl Score {
     }
 }
 
-/// Scores the questions of an attempt (`Quiz::for_attempt`). A missing answer, or one that does not match the kind of
-/// its question, scores 0.
+/// Scores the questions of an attempt (`Quiz::for_attempt`). A missing answer scores 0, and so does
+/// an answer of another kind than its question.
 pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a GivenAnswer>) -> Score {
     let questions: Vec<QuestionResult> = quiz
         .questions
