@@ -25,7 +25,6 @@ pub mod import;
 pub mod jobs;
 mod key_file;
 pub mod password;
-pub mod precis;
 pub mod publish;
 pub mod push_validation;
 mod rate_limits;

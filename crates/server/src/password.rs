@@ -17,10 +17,9 @@ use argon2::{
     password_hash::{Output, Salt, SaltString},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use carrel_store::precis;
 use tokio::sync::oneshot;
 use unicode_normalization::UnicodeNormalization;
-
-use crate::precis;
 
 /// Why a password could not be hashed or verified.
 #[derive(Debug, thiserror::Error)]

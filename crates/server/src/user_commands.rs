@@ -104,7 +104,7 @@ fn password_of(from_stdin: bool) -> Result<String, Error> {
         read.map_err(|e| Error::Refused(format!("failed to read the password: {e}")))?;
         password::first_line(&bytes)?
     } else {
-        carrel_server::clock::new_id().simple().to_string()[..16].to_owned()
+        carrel_store::new_id().simple().to_string()[..16].to_owned()
     };
     check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
     Ok(secret)

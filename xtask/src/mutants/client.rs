@@ -622,7 +622,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a server starts with a damaged schema text",
-        file: "crates/server/src/store/sqlite/engine.rs",
+        file: "crates/store/src/sqlite/engine.rs",
         good: "    check_schema(&conn)?;\n    accounts::migrate_login_keys(&mut conn)?;",
         bad: "    accounts::migrate_login_keys(&mut conn)?;",
         tests: &["-p", "carrel-server", "--test", "api", "-E", "test(a_damaged_schema)"],

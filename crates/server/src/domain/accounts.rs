@@ -4,10 +4,10 @@ use carrel_model::{
     DeviceId, UserId,
     wire::{Role, UserInfo},
 };
+use carrel_store::precis;
 
 use super::{DomainError, DomainResult};
 use crate::{
-    precis,
     store::{
         Store, StoreError,
         tx::{LoginKeys, StoredAccount, Tx},

@@ -9,6 +9,7 @@ use carrel_model::{
         TokenReply, UserInfo,
     },
 };
+use carrel_store::precis::{self, PrecisError};
 
 use super::{
     App,
@@ -23,7 +24,6 @@ use crate::{
         sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
-    precis::{self, PrecisError},
     rate_limits,
     tokens::{AccountCertificate, RefreshToken},
 };
@@ -333,7 +333,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiErro
     } else {
         allowed(precis::display_name(name), "name")?
     };
-    Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
+    Ok(UserInfo { id: UserId(carrel_store::new_id()), login, name, role })
 }
 
 fn token_reply(
@@ -362,7 +362,7 @@ fn sign_in(
 ) -> Result<(NewSignIn, TokenReply), PasswordError> {
     let (access_token, access) = new_token()?;
     let device_name = device_name.chars().filter(|c| !c.is_control()).take(100).collect();
-    let (id, user) = (crate::clock::new_id(), account.user.id);
+    let (id, user) = (carrel_store::new_id(), account.user.id);
     let first = RefreshToken {
         sign_in: id,
         branch: 0,

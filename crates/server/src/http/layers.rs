@@ -126,7 +126,7 @@ fn request_id(headers: &HeaderMap) -> String {
             (1..=64).contains(&v.len())
                 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         })
-        .map_or_else(|| crate::clock::new_id().simple().to_string(), ToOwned::to_owned)
+        .map_or_else(|| carrel_store::new_id().simple().to_string(), ToOwned::to_owned)
 }
 
 fn with_problem(reply: Response, id: &str, method: &Method) -> Response {

@@ -30,7 +30,7 @@ small{opacity:.7}\
 pub async fn start_page(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     let address = address(&app, &uri, &headers);
     // The policy allows only the style element with this nonce.
-    let nonce = crate::clock::new_id().simple().to_string();
+    let nonce = carrel_store::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
     let mut reply = Html(page).into_response();
     let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'");

@@ -75,7 +75,7 @@ impl JobRunner {
     }
     /// Like `new`, with other jobs.
     pub fn with(data: Arc<DataDir>, jobs: Vec<Box<dyn Job>>) -> Self {
-        Self { data, jobs, worker: crate::clock::new_id().simple().to_string() }
+        Self { data, jobs, worker: carrel_store::new_id().simple().to_string() }
     }
     fn now_ms(&self) -> i64 {
         self.data.config.clock.now_ms()

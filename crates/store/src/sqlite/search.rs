@@ -12,7 +12,7 @@ use carrel_sqlite::search::{self, Found, Source};
 use rusqlite::Connection;
 
 use super::SqliteTx;
-use crate::store::{
+use crate::{
     Result, StoreError,
     tx::{Listed, SearchTx},
 };

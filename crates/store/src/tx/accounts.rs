@@ -2,7 +2,7 @@
 
 use carrel_model::{DeviceId, UserId, wire::UserInfo};
 
-use crate::store::Result;
+use crate::Result;
 
 /// An account as stored.
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! The writer thread. Queued jobs are committed together, with one `fsync` for all. Each job has a savepoint, so that a
 //! failed job does not affect the others.
-//!
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},
@@ -10,7 +9,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::SqliteTx;
-use crate::store::{StoreError, TxJob};
+use crate::{StoreError, TxJob};
 
 /// Maximum number of jobs in one commit.
 const MAX_BATCH: usize = 64;
@@ -91,46 +90,4 @@ fn commit(conn: &Connection, jobs: &mut [Box<dyn TxJob>]) -> rusqlite::Result<()
         run("RELEASE job")?;
     }
     run("COMMIT")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{
-        events::{Event, EventHub},
-        store::{Engine, OpenOptions, Quota, Store, sqlite::SqliteEngine},
-    };
-
-    #[tokio::test]
-    async fn a_failed_job_does_not_affect_the_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = OpenOptions { readers: 1, now_ms: 0 };
-        let opened = SqliteEngine.open(dir.path(), options).unwrap();
-        let quota = Quota { rows: 1, bytes: 1 };
-        let store = Store::new(opened, Arc::new(EventHub::default()), quota, 1_000);
-        let store = &store;
-        let put = |name: &'static str, fail: u8| {
-            store.write_with_events("put", move |tx, _: &mut Vec<Event>| {
-                tx.set_fact(name, "1")?;
-                match fail {
-                    0 => Ok(()),
-                    1 => Err(StoreError::closed()),
-                    _ => panic!("test panic"),
-                }
-            })
-        };
-        let (a, b, c, d) = tokio::join!(put("a", 0), put("b", 1), put("c", 2), put("d", 0));
-        assert!(a.is_ok() && b.is_err() && c.is_err() && d.is_ok());
-        // Failed jobs that are committed alone, without a savepoint, are rolled back too.
-        assert!(put("e", 1).await.is_err());
-        assert!(put("f", 2).await.is_err());
-        for (name, expected) in
-            [("a", true), ("b", false), ("c", false), ("d", true), ("e", false), ("f", false)]
-        {
-            let found = store.read("get", move |tx| tx.fact(name)).await.unwrap();
-            assert_eq!(found.is_some(), expected, "{name}");
-        }
-    }
 }

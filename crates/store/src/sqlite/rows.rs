@@ -8,7 +8,7 @@ use carrel_sqlite::rows::{self, Joined, Owner};
 use rusqlite::OptionalExtension;
 
 use super::SqliteTx;
-use crate::store::{
+use crate::{
     Result, StoreError,
     tx::{JoinedRow, OpenGrade, RowTx, Usage},
 };

@@ -4,7 +4,7 @@ use carrel_model::{Slug, UserId};
 use rusqlite::{OptionalExtension, Row, types::Type};
 
 use super::SqliteTx;
-use crate::store::{
+use crate::{
     Result,
     tx::{EnrolmentTokenRow, EnrolmentTokenTx},
 };

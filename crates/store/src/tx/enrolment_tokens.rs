@@ -2,7 +2,7 @@
 
 use carrel_model::{Slug, UserId};
 
-use crate::store::Result;
+use crate::Result;
 
 /// A token as stored, with the number of accounts that used it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Jobs: when they are due, and which process runs them.
 
-use crate::store::Result;
+use crate::Result;
 
 /// A job as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

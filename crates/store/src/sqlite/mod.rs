@@ -151,39 +151,3 @@ fn snapshot(conn: &Connection, job: &mut dyn TxJob) -> Result<()> {
     job.run(&SqliteTx(&snapshot));
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        events::EventHub,
-        store::{Engine, OpenOptions, Quota, Store},
-    };
-
-    #[tokio::test]
-    async fn a_read_transaction_sees_one_state() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = OpenOptions { readers: 1, now_ms: 1_790_000_000_000 };
-        let opened = SqliteEngine.open(dir.path(), options).unwrap();
-        let quota = Quota { rows: 1, bytes: 1 };
-        let store = Store::new(opened, Arc::new(EventHub::default()), quota, 1_000);
-        let path = dir.path().join(FILE);
-        // Two reads on one connection. The connection is returned to the pool without a transaction, so the second read
-        // finds the earlier write.
-        for expected in [0, 1] {
-            let path = path.clone();
-            let read = store.read("test", move |tx| {
-                let count = || {
-                    let found = ["test-0", "test-1"].map(|name| tx.fact(name).map(|f| f.is_some()));
-                    let [a, b] = found;
-                    Ok::<_, StoreError>(usize::from(a?) + usize::from(b?))
-                };
-                let first = count()?;
-                let other = carrel_sqlite::open(&path, Options::default())?;
-                set_fact(&other, &format!("test-{first}"), "")?;
-                Ok::<_, StoreError>((first, count()?))
-            });
-            assert_eq!(read.await.unwrap(), (expected, expected));
-        }
-    }
-}

@@ -8,7 +8,7 @@ use super::{
     SqliteTx,
     accounts::{user, uuid},
 };
-use crate::store::{
+use crate::{
     Result,
     tx::{Redemption, SessionTx, SignInRow, SignedIn},
 };

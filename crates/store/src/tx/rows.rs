@@ -7,7 +7,7 @@ use carrel_model::{
     lattice::{Progress, Row, RowKey, Session},
 };
 
-use crate::store::Result;
+use crate::Result;
 
 /// Result of a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

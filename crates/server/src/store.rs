@@ -1,24 +1,20 @@
-//! Persistent data of the server: transactions on the database of an engine. `sqlite` is the only engine so far.
-//! Another engine must implement `Engine`, `Transactions` and the traits of `tx`, and pass the same tests
-//! (`tests/api`).
+//! The open database of a server: runs the functions of `domain` in transactions of the engine (`carrel-store`) and
+//! publishes the events of committed writes.
 //!
-//! Not here: the rules (`domain`), HTTP, blob content (`blobs`).
-
-mod engine;
-mod error;
-pub mod sqlite;
-pub mod tx;
+//! Not here: engines and SQL (`carrel-store`), the rules (`domain`), HTTP, blob content (`blobs`).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
+use carrel_store::TxJob;
 use tokio::sync::oneshot;
 
-pub use engine::{CopyMetadata, Engine, OpenOptions, Opened, Transactions, TxJob};
-pub use error::{Reason, Result, StoreError};
-pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SignedIn};
+pub use carrel_store::{
+    Engine, Filter, Kind, Listed, OpenOptions, Opened, Publication, Published, PublishedQuiz,
+    SignedIn, StoreError, facts, sqlite, tx,
+};
 
 use crate::events::{Event, EventBus};
 use tx::Tx;
@@ -29,18 +25,6 @@ use tx::Tx;
 pub struct Quota {
     pub rows: u64,
     pub bytes: u64,
-}
-
-/// Names of facts: single values in the database.
-pub mod facts {
-    /// Random id of this copy of the database: created with it and replaced by a restore.
-    pub const EPOCH: &str = "epoch";
-    /// Random id of this server: created with its database and kept by backup and restore.
-    pub const SERVER_ID: &str = "server_id";
-    /// Random text from which the key of refresh tokens is derived; missing unless a restore has ended all sign-ins.
-    pub const TOKEN_SALT: &str = "token_salt";
-    /// Revision of the catalogue: incremented by each change.
-    pub const CATALOGUE: &str = "catalogue";
 }
 
 /// An open database. Clones share one database.
@@ -155,7 +139,7 @@ where
         self.result = Some(result);
         is_ok
     }
-    fn finish(mut self: Box<Self>, result: Result<()>) {
+    fn finish(mut self: Box<Self>, result: Result<(), StoreError>) {
         let result = match (self.result.take(), result) {
             (Some(Ok(value)), Ok(())) => {
                 for event in self.events {
@@ -169,5 +153,71 @@ where
         };
         // Fails if the caller was cancelled.
         let _ = self.reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrel_sqlite::rusqlite::Connection;
+
+    use super::*;
+    use crate::{events::EventHub, store::sqlite::SqliteEngine};
+
+    fn store(folder: &std::path::Path) -> Store {
+        let options = OpenOptions { readers: 1, now_ms: 1_790_000_000_000 };
+        let opened = SqliteEngine.open(folder, options).unwrap();
+        Store::new(opened, Arc::new(EventHub::default()), Quota { rows: 1, bytes: 1 }, 1_000)
+    }
+
+    #[tokio::test]
+    async fn a_read_transaction_sees_one_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let path = dir.path().join(sqlite::FILE);
+        // Two reads on one connection. The connection is returned to the pool without a transaction, so the second read
+        // finds the earlier write.
+        for expected in [0, 1] {
+            let path = path.clone();
+            let read = store.read("test", move |tx| {
+                let count = || {
+                    let found = ["test-0", "test-1"].map(|name| tx.fact(name).map(|f| f.is_some()));
+                    let [a, b] = found;
+                    Ok::<_, StoreError>(usize::from(a?) + usize::from(b?))
+                };
+                let first = count()?;
+                let insert = "INSERT INTO server_fact (name, value) VALUES (?1, '')";
+                let other = Connection::open(&path).unwrap();
+                other.execute(insert, [format!("test-{first}")]).unwrap();
+                Ok::<_, StoreError>((first, count()?))
+            });
+            assert_eq!(read.await.unwrap(), (expected, expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_job_does_not_affect_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = &store(dir.path());
+        let put = |name: &'static str, fail: u8| {
+            store.write_with_events("put", move |tx, _: &mut Vec<Event>| {
+                tx.set_fact(name, "1")?;
+                match fail {
+                    0 => Ok(()),
+                    1 => Err(StoreError::closed()),
+                    _ => panic!("test panic"),
+                }
+            })
+        };
+        let (a, b, c, d) = tokio::join!(put("a", 0), put("b", 1), put("c", 2), put("d", 0));
+        assert!(a.is_ok() && b.is_err() && c.is_err() && d.is_ok());
+        // Failed jobs that are committed alone, without a savepoint, are rolled back too.
+        assert!(put("e", 1).await.is_err());
+        assert!(put("f", 2).await.is_err());
+        for (name, expected) in
+            [("a", true), ("b", false), ("c", false), ("d", true), ("e", false), ("f", false)]
+        {
+            let found = store.read("get", move |tx| tx.fact(name)).await.unwrap();
+            assert_eq!(found.is_some(), expected, "{name}");
+        }
     }
 }

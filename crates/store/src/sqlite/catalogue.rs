@@ -10,7 +10,7 @@ use carrel_sqlite::search as terms;
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{SqliteTx, search};
-use crate::store::{
+use crate::{
     Result, StoreError,
     tx::{CatalogueTx, Filter, Kind, Listed, Publication, Published},
 };

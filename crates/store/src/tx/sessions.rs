@@ -3,7 +3,7 @@
 use carrel_model::{DeviceId, UserId, wire::UserInfo};
 use uuid::Uuid;
 
-use crate::store::Result;
+use crate::Result;
 
 /// A sign-in on one device, as stored.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::SqliteTx;
-use crate::store::{
+use crate::{
     Result,
     tx::{JobRow, JobTx},
 };

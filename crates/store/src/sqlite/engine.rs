@@ -10,14 +10,14 @@ use carrel_sqlite::{Migrated, Migration, Options};
 use rusqlite::Connection;
 
 use super::{SqliteTransactions, accounts, fact, search, set_fact};
-use crate::store::{CopyMetadata, Engine, OpenOptions, Opened, Result, StoreError, facts};
+use crate::{CopyMetadata, Engine, OpenOptions, Opened, Result, StoreError, facts};
 
 macro_rules! migration {
     ($number:literal, $name:literal, $file:literal) => {
         Migration {
             number: $number,
             name: $name,
-            sql: include_str!(concat!("../../../../../migrations/server-sqlite/", $file, ".sql")),
+            sql: include_str!(concat!("../../../../migrations/server-sqlite/", $file, ".sql")),
         }
     };
 }
@@ -116,7 +116,7 @@ impl Engine for SqliteEngine {
 }
 
 fn random_text() -> String {
-    crate::clock::new_id().simple().to_string()
+    crate::new_id().simple().to_string()
 }
 
 /// Opens and migrates the file, and ensures that it has an epoch and an id.

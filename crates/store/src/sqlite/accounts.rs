@@ -9,11 +9,8 @@ use uuid::Uuid;
 
 use super::SqliteTx;
 use crate::{
-    precis,
-    store::{
-        Result,
-        tx::{AccountTx, LoginKeys, StoredAccount},
-    },
+    Result, precis,
+    tx::{AccountTx, LoginKeys, StoredAccount},
 };
 
 /// Name and value of the fact that identifies the format of the login keys.

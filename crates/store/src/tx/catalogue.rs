@@ -8,7 +8,7 @@ use carrel_model::{
     wire::SearchHit,
 };
 
-use crate::store::Result;
+use crate::Result;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
