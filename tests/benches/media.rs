@@ -59,9 +59,7 @@ fn photo(width: u32, height: u32) -> RgbImage {
 }
 
 pub fn measure(table: &mut Table) {
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(false);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     let photo_image = photo(4000, 3000);
     let mut file = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut file, 85).encode_image(&photo_image);
@@ -69,14 +67,12 @@ pub fn measure(table: &mut Table) {
     for width in [320, 640, 1280] {
         let height = width * 3 / 4;
         let decoded = DynamicImage::ImageRgb8(photo_image.clone());
-        // The library is compiled for pixels of four bytes only (`carrel_imaging::resize`).
-        let rgba = decoded.to_rgba8().into_raw();
-        let raw = Image::from_vec_u8(4000, 3000, rgba, PixelType::U8x4);
+        let raw = Image::from_vec_u8(4000, 3000, photo_image.clone().into_raw(), PixelType::U8x3);
         let raw = raw.expect("the same pixels");
         let times = alternating_medians(
             || drop(images::scale(&decoded, (width, height), false)),
             || {
-                let mut out = Image::new(width, height, PixelType::U8x4);
+                let mut out = Image::new(width, height, PixelType::U8x3);
                 Resizer::new().resize(&raw, &mut out, &options).expect("resized");
             },
         );
@@ -89,12 +85,12 @@ pub fn measure(table: &mut Table) {
                 drop(images::render(&file, &facts, &request).expect("rendered"));
             },
             || {
-                let photo_image = image::load_from_memory(&file).expect("an image").into_rgba8();
-                let from = Image::from_vec_u8(4000, 3000, photo_image.into_raw(), PixelType::U8x4);
-                let mut out = Image::new(width, height, PixelType::U8x4);
+                let photo_image = image::load_from_memory(&file).expect("an image").into_rgb8();
+                let from = Image::from_vec_u8(4000, 3000, photo_image.into_raw(), PixelType::U8x3);
+                let mut out = Image::new(width, height, PixelType::U8x3);
                 let from = from.expect("the same pixels");
                 Resizer::new().resize(&from, &mut out, &options).expect("resized");
-                let encoder = webp::Encoder::from_rgba(out.buffer(), width, height);
+                let encoder = webp::Encoder::from_rgb(out.buffer(), width, height);
                 drop(
                     encoder
                         .encode_simple(false, f32::from(images::DEFAULT_QUALITY))
