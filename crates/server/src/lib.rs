@@ -25,7 +25,6 @@ pub mod import;
 pub mod jobs;
 mod key_file;
 pub mod password;
-pub mod precis;
 pub mod publish;
 pub mod push_validation;
 mod rate_limits;
@@ -35,6 +34,7 @@ pub mod signing;
 pub mod store;
 pub mod tokens;
 
+pub use carrel_precis as precis;
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
 pub use data_dir::{DataDir, Failpoints};

@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-dictionary", &["carrel-model", "carrel-sqlite", "carrel-bundle"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
+    ("carrel-precis", &[], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
     (
         "carrel-learning",
@@ -128,6 +129,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-bundle",
             "carrel-fonts",
             "carrel-listener",
+            "carrel-precis",
         ],
         &["carrel-testkit"],
     ),
