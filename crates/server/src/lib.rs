@@ -34,6 +34,7 @@ pub mod signing;
 pub mod store;
 pub mod tokens;
 
+pub use carrel_precis as precis;
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
 pub use data_dir::{DataDir, Failpoints};

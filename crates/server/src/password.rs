@@ -17,7 +17,7 @@ use argon2::{
     password_hash::{Output, Salt, SaltString},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use carrel_store::precis;
+use carrel_precis as precis;
 use tokio::sync::oneshot;
 use unicode_normalization::UnicodeNormalization;
 

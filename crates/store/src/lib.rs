@@ -7,7 +7,6 @@
 
 mod engine;
 mod error;
-pub mod precis;
 pub mod sqlite;
 pub mod tx;
 

@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-dictionary", &["carrel-model", "carrel-sqlite", "carrel-bundle"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
+    ("carrel-precis", &[], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
     (
         "carrel-learning",
@@ -117,7 +118,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-release", "carrel-testkit"],
     ),
     ("carrel-release", &["carrel-model", "carrel-update"], &[]),
-    ("carrel-store", &["carrel-model", "carrel-sqlite"], &[]),
+    ("carrel-store", &["carrel-model", "carrel-sqlite", "carrel-precis"], &[]),
     (
         "carrel-server",
         &[
@@ -129,6 +130,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-bundle",
             "carrel-fonts",
             "carrel-listener",
+            "carrel-precis",
         ],
         &["carrel-testkit", "carrel-sqlite"],
     ),

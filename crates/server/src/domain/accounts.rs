@@ -4,7 +4,7 @@ use carrel_model::{
     DeviceId, UserId,
     wire::{Role, UserInfo},
 };
-use carrel_store::precis;
+use carrel_precis as precis;
 
 use super::{DomainError, DomainResult};
 use crate::{

@@ -9,7 +9,7 @@ use carrel_model::{
         TokenReply, UserInfo,
     },
 };
-use carrel_store::precis::{self, PrecisError};
+use carrel_precis::{self as precis, PrecisError};
 
 use super::{
     App,
@@ -318,20 +318,13 @@ pub fn check_password(password: &str) -> Result<(), ApiError> {
 /// Returns an account with a new id, if login and name are allowed.
 pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiError> {
     let allowed = |text: Result<String, PrecisError>, field: &str| {
-        let text = text.map_err(|e| ApiError::invalid(format!("{field}: {e}")))?;
-        if (1..=100).contains(&text.chars().count()) {
-            Ok(text)
-        } else {
-            Err(ApiError::invalid(format!("{field}: must have 1 to 100 characters")))
-        }
+        text.map_err(|e| ApiError::invalid(format!("{field}: {e}")))
     };
-    allowed(precis::username(login), "login")?;
-    // Displayed as typed, compared by its key.
-    let login = allowed(precis::display_name(login), "login")?;
+    let login = allowed(precis::new_login(login), "login")?;
     let name = if name.trim().is_empty() {
         login.clone()
     } else {
-        allowed(precis::display_name(name), "name")?
+        allowed(precis::new_name(name), "name")?
     };
     Ok(UserInfo { id: UserId(carrel_store::new_id()), login, name, role })
 }

@@ -4,12 +4,13 @@ use carrel_model::{
     DeviceId, UserId,
     wire::{Role, UserInfo},
 };
+use carrel_precis as precis;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use uuid::Uuid;
 
 use super::SqliteTx;
 use crate::{
-    Result, precis,
+    Result,
     tx::{AccountTx, LoginKeys, StoredAccount},
 };
 

@@ -22,6 +22,32 @@ pub enum PrecisError {
     NotAllowed(char),
     #[error("mixes right-to-left and left-to-right letters")]
     MixedDirections,
+    #[error("must have 1 to {MAX_NAME} characters")]
+    Length,
+}
+
+/// Maximum length of logins and names in characters.
+pub const MAX_NAME: usize = 100;
+
+/// Returns a new login as it is displayed. It is compared by its key ([`username`]).
+///
+/// # Errors
+/// A login that [`username`] refuses, or with more than [`MAX_NAME`] characters.
+pub fn new_login(login: &str) -> Result<String, PrecisError> {
+    of_allowed_length(username(login)?)?;
+    new_name(login)
+}
+
+/// Returns a new name of a person as it is displayed.
+///
+/// # Errors
+/// A name that [`display_name`] refuses, or with more than [`MAX_NAME`] characters.
+pub fn new_name(name: &str) -> Result<String, PrecisError> {
+    of_allowed_length(display_name(name)?)
+}
+
+fn of_allowed_length(text: String) -> Result<String, PrecisError> {
+    if (1..=MAX_NAME).contains(&text.chars().count()) { Ok(text) } else { Err(PrecisError::Length) }
 }
 
 /// Returns the key that is equal for equal logins: width and case mapped, NFC, words separated by single spaces.
@@ -353,6 +379,17 @@ mod tests {
         assert_eq!(typed_username("noor\u{a0}\u{200e} khan").as_deref(), Ok("noor khan"));
         assert_eq!(typed_username("\u{200b}"), Err(PrecisError::Empty));
         assert_eq!(typed_username("\u{2460}\u{200b}"), Err(PrecisError::NotAllowed('\u{2460}')));
+    }
+
+    #[test]
+    fn new_logins_and_names_have_a_maximum_length() {
+        assert_eq!(new_login(" Noor  Khan ").as_deref(), Ok("Noor Khan"));
+        assert_eq!(new_login(&"n".repeat(MAX_NAME)).map(|login| login.len()), Ok(MAX_NAME));
+        assert_eq!(new_login(&"n".repeat(MAX_NAME + 1)), Err(PrecisError::Length));
+        assert_eq!(new_name(&"n".repeat(MAX_NAME + 1)), Err(PrecisError::Length));
+        // A name may contain letters that no login may contain.
+        assert_eq!(new_name("Noor \u{2460}").as_deref(), Ok("Noor \u{2460}"));
+        assert_eq!(new_login("Noor \u{2460}"), Err(PrecisError::NotAllowed('\u{2460}')));
     }
 
     #[test]
