@@ -15,7 +15,10 @@ use carrel_net::{Http, LiveHttp};
 use carrel_sqlite::rows::{self, Owner};
 use carrel_sync::Status;
 pub use carrel_testkit::within_a_minute;
-use carrel_testkit::{FakeClock, Rows, SeededIds, content};
+use carrel_testkit::{
+    FakeClock, Network, Rows, SeededIds, TestServer, content, device::PASSWORD, scratch::scratch,
+};
+use tempfile::TempDir;
 
 /// Opens a client with the network `http`, the given clock, and ids from a seed.
 pub async fn open(
@@ -60,6 +63,27 @@ impl Host for CommandHost {
     fn downloads_dir(&self) -> Option<PathBuf> {
         None
     }
+}
+
+/// Two devices on which `asha` is signed in.
+pub struct TwoDevices {
+    /// The laptop, then the tablet.
+    pub hosts: [CommandHost; 2],
+    /// Their networks, which forward everything at first.
+    pub nets: [Arc<Network>; 2],
+    _dirs: [TempDir; 2],
+}
+
+/// Registers `asha` on a laptop and signs in on a tablet.
+pub async fn two_devices(server: &TestServer, clock: &FakeClock) -> TwoDevices {
+    let dirs = [scratch(), scratch()];
+    let nets = [Network::over(live_http()), Network::over(live_http())];
+    let laptop = open(dirs[0].path(), nets[0].clone(), clock, 1, false).await;
+    laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let tablet = open(dirs[1].path(), nets[1].clone(), clock, 2, false).await;
+    tablet.sign_in(&server.url(), "asha", PASSWORD).await.expect("signed in");
+    let hosts = [CommandHost { client: laptop }, CommandHost { client: tablet }];
+    TwoDevices { hosts, nets, _dirs: dirs }
 }
 
 /// Returns a network with real sockets.

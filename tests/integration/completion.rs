@@ -1,12 +1,10 @@
 //! The number of new sections that a learner sees after an update of a course that was complete.
 
 use carrel_commands::dispatch;
-use carrel_testkit::{
-    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch,
-};
+use carrel_testkit::{Answer, FakeClock, TestServer, content, scratch::scratch};
 use serde_json::{Value, json};
 
-use crate::client::{self, CommandHost, live_http, sync, wait_until};
+use crate::client::{CommandHost, sync, two_devices, wait_until};
 
 /// Publishes the course with these sections added to its first lesson, and without those of the last lesson if
 /// `is_shorter`.
@@ -57,19 +55,9 @@ impl CommandHost {
 async fn sections_that_an_update_adds_are_new_only_in_a_course_that_was_complete() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
-    let dirs = [scratch(), scratch()];
-    let mut hosts = Vec::new();
-    let nets = [Network::over(live_http()), Network::over(live_http())];
-    for ((n, dir), net) in (1..).zip(&dirs).zip(&nets) {
-        let client = client::open(dir.path(), net.clone(), &clock, n, false).await;
-        let signed_in = match n {
-            1 => client.register(&server.url(), "asha", "Asha", PASSWORD).await,
-            _ => client.sign_in(&server.url(), "asha", PASSWORD).await,
-        };
-        signed_in.expect("signed in");
-        hosts.push(CommandHost { client });
-    }
-    let [laptop, tablet] = &hosts[..] else { panic!("two devices") };
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
+    let nets = &devices.nets;
     let sections: Vec<String> = content::sections().iter().map(ToString::to_string).collect();
     laptop.shows([0, 0, 12]).await;
     laptop.finish(&sections[0]).await;
@@ -82,7 +70,7 @@ async fn sections_that_an_update_adds_are_new_only_in_a_course_that_was_complete
     tablet.sync().await;
     tablet.shows([0, 1, 12]).await;
     // Each device finishes a part offline. Neither of them knows that the course is complete.
-    for net in &nets {
+    for net in nets {
         net.intercept(|_| Some(Answer::refused()));
     }
     for item in &sections[1..6] {
@@ -112,7 +100,7 @@ async fn sections_that_an_update_adds_are_new_only_in_a_course_that_was_complete
     laptop.shows([0, 9, 9]).await;
     publish(&server, &clock, &["more", "last"], true).await;
     laptop.shows([1, 9, 10]).await;
-    for host in hosts {
+    for host in &devices.hosts {
         host.client.close().await;
     }
 }

@@ -6,13 +6,11 @@ use std::path::Path;
 use carrel_commands::{api::error::CommandError, dispatch};
 use carrel_dictionary::{Facts, build, source::read_list_text};
 use carrel_model::Slug;
-use carrel_testkit::{
-    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch,
-};
+use carrel_testkit::{Answer, FakeClock, TestServer, content, scratch::scratch};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
-use crate::client::{self, CommandHost, live_http, sync};
+use crate::client::{self, CommandHost, live_http, sync, two_devices};
 
 const WORDS: &str =
     "river\tnoun\ta large stream\trivers\nmeander\tnoun\ta bend of the dictionary\tmeanders\n";
@@ -56,19 +54,9 @@ async fn names(host: &CommandHost) -> Vec<String> {
 async fn a_pack_is_installed_and_its_words_are_added_and_synced() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
-    let dirs = [scratch(), scratch()];
-    let nets = [Network::over(live_http()), Network::over(live_http())];
-    let mut hosts = Vec::new();
-    for ((n, dir), net) in (1..).zip(&dirs).zip(&nets) {
-        let client = client::open(dir.path(), net.clone(), &clock, n, false).await;
-        let signed_in = match n {
-            1 => client.register(&server.url(), "asha", "Asha", PASSWORD).await,
-            _ => client.sign_in(&server.url(), "asha", PASSWORD).await,
-        };
-        signed_in.expect("signed in");
-        hosts.push(CommandHost { client });
-    }
-    let [laptop, tablet] = &hosts[..] else { panic!("two devices") };
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
+    let nets = &devices.nets;
     let meander = format!("{}/meander", content::COURSE);
     // The course and its vocabulary are on the laptop; from here on it has no network.
     run(laptop, "get_word", json!({ "item": meander })).await;

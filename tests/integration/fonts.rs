@@ -16,8 +16,8 @@ use carrel_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    bundles::stop_server,
     client::{self, ALL, wait_until},
+    exported::stop_server,
     space::UiHost,
 };
 

@@ -19,8 +19,8 @@ use carrel_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    bundles::{check_offline_content, course_and_story, phase},
     client::{self, ALL, finish_section, wait_until},
+    exported::{check_offline_content, course_and_story, phase},
     space::UiHost,
 };
 

@@ -27,8 +27,8 @@ use carrel_testkit::{
 use tempfile::TempDir;
 
 use crate::{
-    bundles::{check_offline_content, course_and_story, phase, wav},
     client::{self, ALL, finish_section, wait_until},
+    exported::{check_offline_content, course_and_story, phase, wav},
 };
 
 /// A device with an older version of a course, with work and with a pending download; and files to import.

@@ -1,12 +1,16 @@
 //! Tests of the complete client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md.
 
 mod assessment;
+mod bundle_faults;
+mod bundle_versions;
 mod bundles;
 mod client;
 mod completion;
 mod crash;
 mod dictionaries;
+mod dictionary_downloads;
 mod enrolment;
+mod exported;
 mod fonts;
 mod full_disk;
 mod imports;

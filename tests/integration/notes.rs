@@ -1,12 +1,10 @@
 //! Notes of a learner: written offline, on both devices, in a new edition of the course, exported.
 
 use carrel_commands::dispatch;
-use carrel_testkit::{
-    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch,
-};
+use carrel_testkit::{Answer, FakeClock, TestServer, content, scratch::scratch};
 use serde_json::{Value, json};
 
-use crate::client::{self, CommandHost, live_http, sync, wait_until};
+use crate::client::{CommandHost, sync, two_devices, wait_until};
 
 const FIRST: &str = "The river carries sand down from the hills every spring.";
 const SECOND: &str = "Fish wait behind the large stones for their food.";
@@ -56,19 +54,9 @@ async fn notes_of_two_devices_are_merged_and_placed_in_a_new_edition() {
     publish(&server, &clock, &format!("Rain falls first.\n\n{FIRST} {SECOND}\n")).await;
     let first = content::sections()[0].to_string();
     let item = format!("{}/noted", first.rsplit_once('/').expect("a lesson").0);
-    let dirs = [scratch(), scratch()];
-    let nets = [Network::over(live_http()), Network::over(live_http())];
-    let mut hosts = Vec::new();
-    for ((n, dir), net) in (1..).zip(&dirs).zip(&nets) {
-        let client = client::open(dir.path(), net.clone(), &clock, n, false).await;
-        let signed_in = match n {
-            1 => client.register(&server.url(), "asha", "Asha", PASSWORD).await,
-            _ => client.sign_in(&server.url(), "asha", PASSWORD).await,
-        };
-        signed_in.expect("signed in");
-        hosts.push(CommandHost { client });
-    }
-    let [laptop, tablet] = &hosts[..] else { panic!("two devices") };
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
+    let nets = &devices.nets;
     let page = open(laptop, &item, "carries sand").await;
     open(tablet, &item, "carries sand").await;
 
@@ -151,4 +139,56 @@ async fn notes_of_two_devices_are_merged_and_placed_in_a_new_edition() {
             assert!(text.contains(expected), "{format}: {expected}\n{text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_on_a_page_of_a_story_reaches_the_other_device_and_its_text_file() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
+    let item = content::STORY;
+    let ask = async |host: &CommandHost, name: &str, request: Value| -> Value {
+        dispatch(host, name, request).await.unwrap_or_else(|e| panic!("{name}: {e:?}"))
+    };
+    let opened = ask(laptop, "open_story", json!({ "item": item })).await;
+    let sentences: Vec<&str> = opened["story"]["pages"][0]["sentences"]
+        .as_array()
+        .expect("sentences")
+        .iter()
+        .map(|sentence| sentence["text"].as_str().expect("a text"))
+        .collect();
+    assert!(sentences.len() > 1, "{sentences:?}");
+    // The second sentence, in the text of the page: the sentences with spaces between them.
+    let start = sentences[0].chars().count() + 1;
+    let end = start + sentences[1].chars().count();
+    devices.nets[0].intercept(|_| Some(Answer::refused()));
+    let passage = |block: usize, end: usize| json!({ "block": block, "start": start, "end": end });
+    let save = |passage: Value| {
+        json!({
+            "base": [], "item": item, "text": "why?", "mark": "green",
+            "place": { "body": opened["bodyHash"], "passage": passage },
+        })
+    };
+    ask(laptop, "save_note", save(passage(0, end))).await;
+    for outside in [passage(0, 100_000), passage(99, end)] {
+        assert!(dispatch(laptop, "save_note", save(outside)).await.is_err());
+    }
+    devices.nets[0].stop_intercepting();
+    for host in [laptop, tablet] {
+        sync(&host.client.account().expect("the account")).await;
+    }
+    // The story was never opened on the tablet.
+    let listed = ask(tablet, "list_notes", json!({ "item": item })).await;
+    assert_eq!(listed["notes"][0]["state"], "unknown");
+    ask(tablet, "open_story", json!({ "item": item })).await;
+    let listed = ask(tablet, "list_notes", json!({ "item": item })).await;
+    let note = &listed["notes"][0];
+    assert_eq!((&note["state"], &note["passage"]), (&json!("exact"), &passage(0, end)));
+    assert_eq!((&note["quote"], &note["text"]), (&json!(sentences[1]), &json!("why?")));
+    let folder = scratch();
+    let request = json!({ "item": item, "format": "markdown", "folder": folder.path() });
+    let file = ask(tablet, "export_notes", request).await;
+    let text = std::fs::read_to_string(file["path"].as_str().expect("a path")).expect("the file");
+    assert!(text.contains(sentences[1]) && text.contains("why?"), "{text}");
 }

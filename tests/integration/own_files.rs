@@ -9,7 +9,7 @@ use carrel_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::client::{self, ALL, CommandHost, live_http, sync};
+use crate::client::{self, ALL, CommandHost, live_http, sync, two_devices};
 
 const QUESTIONS: &str = "$CATEGORY: Rivers\n\n::Source::Where does a river begin? {=at its source ~at its mouth}\n\n\
     ::Delta::Which rivers have a delta? {~%50%the Nile ~%50%the Niger ~%-100%the Thames}\n\n\
@@ -157,4 +157,86 @@ async fn a_file_that_cannot_be_converted_changes_nothing() {
     let inspected = inspect(&host, &path, "en").await;
     import(&host, &inspected).await;
     assert_eq!(listed(&host).await.len(), 1);
+}
+
+/// An Anki package with two words and the reviews of the first one.
+fn anki_package(path: &Path) {
+    let folder = scratch();
+    let file = folder.path().join("collection.anki2");
+    let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::default()).expect("a database");
+    let note_types = json!({ "1": { "id": 1, "name": "Basic", "type": 0,
+        "tmpls": [{ "name": "Card 1", "ord": 0, "qfmt": "{{Front}}", "afmt": "{{FrontSide}}<hr>{{Back}}" }],
+        "flds": [{ "name": "Front", "ord": 0 }, { "name": "Back", "ord": 1 }] } });
+    let decks = json!({ "10": { "id": 10, "name": "Rivers" } });
+    let tables = "CREATE TABLE col (id, crt, mod, scm, ver, dty, usn, ls, conf, models, decks, dconf, tags);
+        CREATE TABLE notes (id integer primary key, guid, mid, mod, usn, tags, flds, sfld, csum, flags, data);
+        CREATE TABLE cards (id integer primary key, nid, did, ord, mod, usn, type, queue, due, ivl, factor, reps,
+            lapses, left, odue, odid, flags, data);
+        CREATE TABLE revlog (id integer primary key, cid, usn, ease, ivl, lastIvl, factor, time, type);
+        INSERT INTO notes VALUES (1, 'g1', 1, 0, 0, '', 'mto' || char(31) || 'river', '', 0, 0, ''),
+            (2, 'g2', 1, 0, 0, '', 'ziwa' || char(31) || 'lake', '', 0, 0, '');
+        INSERT INTO cards VALUES (1, 1, 10, 0,0,0,0,0,0,0,0,0,0,0,0,0,0,''), (2, 2, 10, 0,0,0,0,0,0,0,0,0,0,0,0,0,0,'');
+        INSERT INTO revlog VALUES (1700000000000, 1, 0, 1, 1, 0, 2500, 4000, 0),
+            (1700864000000, 1, 0, 3, 9, 1, 2500, 4000, 1), (1702864000000, 1, 0, 3, 30, 9, 2500, 4000, 1);";
+    conn.execute_batch(tables).expect("the tables");
+    conn.execute(
+        "INSERT INTO col VALUES (1, 0, 0, 0, 11, 0, 0, 0, '{\"schedVer\": 2}', ?1, ?2, '{}', '{}')",
+        [note_types.to_string(), decks.to_string()],
+    )
+    .expect("the collection");
+    conn.pragma_update(None, "journal_mode", "DELETE").expect("one file");
+    drop(conn);
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).expect("a file"));
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, bytes) in
+        [("collection.anki2", fs::read(&file).expect("the database")), ("media", b"{}".to_vec())]
+    {
+        zip.start_file(name, options).expect("an entry");
+        std::io::Write::write_all(&mut zip, &bytes).expect("written");
+    }
+    zip.finish().expect("the package");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reviews_of_anki_are_taken_over_only_if_the_learner_wants_them_and_never_twice() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
+    let files = scratch();
+    let path = files.path().join("Rivers.apkg");
+    anki_package(&path);
+    let words = async |host: &CommandHost| -> Vec<Value> {
+        let list = call(host, "list_words", json!({})).await.expect("the list");
+        list["words"].as_array().expect("words").clone()
+    };
+    let inspect = async |reviews: bool| {
+        let request = json!({ "path": path, "lang": "sw", "reviews": reviews });
+        call(laptop, "inspect_file", request).await.expect("inspected")
+    };
+
+    let inspected = inspect(false).await;
+    let converted = &inspected["converted"];
+    assert_eq!((&converted["reviewCount"], &converted["hasReviews"]), (&json!(3), &json!(false)));
+    assert_eq!(import(laptop, &inspected).await["reviews"], 0);
+    assert!(words(laptop).await.is_empty(), "reviews are personal");
+
+    // Wanted, not wanted after all, and wanted again: what is ticked last counts.
+    inspect(true).await;
+    let inspected = inspect(false).await;
+    assert_eq!(import(laptop, &inspected).await["reviews"], 0);
+    let inspected = inspect(true).await;
+    assert_eq!(inspected["converted"]["hasReviews"], true);
+    assert_eq!(import(laptop, &inspected).await["reviews"], 3);
+    assert_eq!(import(laptop, &inspect(true).await).await["reviews"], 0, "a second time");
+    let listed = words(laptop).await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["card"], "sw//mto");
+    let card = call(laptop, "get_card", json!({ "card": "sw//mto" })).await.expect("the card");
+    for host in [laptop, tablet] {
+        sync(&host.client.account().expect("the account")).await;
+    }
+    let other = call(tablet, "get_card", json!({ "card": "sw//mto" })).await.expect("the card");
+    assert_eq!((&card["reviews"], &other["dueDay"]), (&json!(3), &card["dueDay"]));
+    assert_eq!(words(tablet).await.len(), 1);
 }

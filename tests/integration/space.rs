@@ -26,11 +26,12 @@ use carrel_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    bundles::{
-        CallbackClock, check_offline_content, course_and_story, export_fixture, import_error,
-        library, phase, stop_server,
-    },
+    bundle_faults::CallbackClock,
     client::{self, finish_section, wait_until},
+    exported::{
+        check_offline_content, course_and_story, export_fixture, import_error, library, phase,
+        stop_server,
+    },
 };
 
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -92,7 +93,7 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
     let other_account =
         client.sign_in(&fixture.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let BundleInfo::Courses(found) =
-        client.inspect_file(&sent.path, None).await.expect("the file is inspected")
+        client.inspect_file(&sent.path, Default::default()).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };

@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 use carrel_commands::dispatch;
-use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{FakeClock, TestServer, content, scratch::scratch};
 use serde_json::{Value, json};
 
-use crate::client::{self, CommandHost, live_http, sync};
+use crate::client::{CommandHost, sync, two_devices};
 
 const RATE: usize = 8_000;
 
@@ -68,18 +68,8 @@ async fn a_narrated_story_without_times_is_estimated_corrected_and_practised() {
     let packages = scratch();
     write_narrated(packages.path());
     server.import(&[packages.path().to_owned()]).await;
-    let dirs = [scratch(), scratch()];
-    let mut hosts = Vec::new();
-    for (n, dir) in (1..).zip(&dirs) {
-        let client = client::open(dir.path(), live_http(), &clock, n, false).await;
-        let signed_in = match n {
-            1 => client.register(&server.url(), "asha", "Asha", PASSWORD).await,
-            _ => client.sign_in(&server.url(), "asha", PASSWORD).await,
-        };
-        signed_in.expect("signed in");
-        hosts.push(CommandHost { client });
-    }
-    let [laptop, tablet] = &hosts[..] else { panic!("two devices") };
+    let devices = two_devices(&server, &clock).await;
+    let [laptop, tablet] = &devices.hosts;
     assert_eq!(laptop.page(0).await, (json!(100), vec![json!(200), json!(1_600)], json!([])));
     assert_eq!(laptop.page(1).await, (Value::Null, vec![json!(100), json!(1_500)], json!([])));
 
@@ -151,7 +141,7 @@ async fn a_narrated_story_without_times_is_estimated_corrected_and_practised() {
     let next = tablet.ask("start_exercises", item).await;
     assert_ne!(next["run"], run["run"]);
     assert_eq!(next["answers"], json!([]));
-    for host in hosts {
+    for host in &devices.hosts {
         host.client.close().await;
     }
 }

@@ -34,7 +34,7 @@ describe("exercises after a story", () => {
     const target = await open(true);
     expect(text(byRole(target, "heading"))).toBe("More exercises");
     await click(byRole(target, "button", "New exercises"));
-    expect(text(target)).toContain("Exercise 1 of 6 What does this word mean?");
+    expect(text(target)).toContain("Exercise 1 of 7 What does this word mean?");
     expect(byRole<HTMLButtonElement>(target, "button", "Check").disabled).toBe(true);
     await click(byRole(target, "radio", "To go up, step by step."));
     await click(byRole(target, "button", "Check"));
@@ -72,9 +72,15 @@ describe("exercises after a story", () => {
     await answer(2, { kind: "fill", texts: ["sea"] });
     await answer(3, { kind: "order", order: [0, 1, 2] });
     await answer(4, { kind: "choice", chosen: ["choice-1"] });
+    await api.answerExercise({
+      item,
+      run: "r1",
+      exercise: "exercise-match",
+      response: { kind: "match", right: [0, 1, 2] },
+    });
     const target = await open();
     await click(byRole(target, "button", "Continue"));
-    expect(text(target)).toContain("Exercise 5 of 6 Listen and type what you hear.");
+    expect(text(target)).toContain("Exercise 6 of 7 Listen and type what you hear.");
     expect(allByRole(target, "button", "Listen")).toHaveLength(1);
     type(byRole(target, "textbox"), "She counts them aloud");
     await rendered();
@@ -84,8 +90,34 @@ describe("exercises after a story", () => {
     const judge = byRole(target, "group", "How well did you say it?");
     expect(allByRole(judge, "button").map((button) => text(button))).toEqual(["Said it well", "Nearly", "Not yet"]);
     await click(byRole(judge, "button", "Nearly"));
-    expect(text(byRole(target, "status"))).toBe("Well done: 4 of 5 right.");
+    expect(text(byRole(target, "status"))).toBe("Well done: 5 of 6 right.");
     expect(text(target)).toContain("2 earlier times");
+  });
+
+  it("match words and pictures, which the right answer shows too", async () => {
+    const { api } = await import("../src/api/client");
+    const item = "the-lamp-by-the-sea";
+    const answer = (n: number, response: object): Promise<unknown> =>
+      api.answerExercise({ item, run: "r1", exercise: `exercise-${n}`, response: response as never });
+    for (const n of [1, 4]) await answer(n, { kind: "choice", chosen: ["choice-1"] });
+    await answer(2, { kind: "fill", texts: ["harbour"] });
+    await answer(3, { kind: "order", order: [0, 1, 2] });
+    const target = await open();
+    await click(byRole(target, "button", "Continue"));
+    expect(text(target)).toContain("Match the words and the pictures.");
+    const right = [...target.querySelectorAll<HTMLElement>(".match ol:last-of-type button")];
+    expect(right.map((button) => button.querySelector("img")!.alt).toSorted()).toEqual([
+      "Picture 1",
+      "Picture 3",
+      "Picture 5",
+    ]);
+    // All in the order in which they are shown, which is not that of the pairs for each seed.
+    for (const button of right) await click(button);
+    await click(byRole(target, "button", "Check"));
+    const [request] = platform.requests("answer_exercise").slice(-1) as [{ exercise: string; response: object }];
+    expect(request.exercise).toBe("exercise-match");
+    const shown = target.querySelector("[data-result]")!;
+    if (!text(shown).includes("Correct")) expect(shown.querySelectorAll("img")).toHaveLength(3);
   });
 
   it("stay as they are if an answer cannot be stored", async () => {

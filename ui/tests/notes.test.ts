@@ -4,7 +4,7 @@ import type { NoteView, SectionBody } from "../src/api/types";
 import { clean } from "../src/components/content/sanitise";
 import LessonNotes from "../src/components/notes/LessonNotes.svelte";
 import { addMarker, clear, paint } from "../src/components/notes/marks";
-import { passagesOf } from "../src/components/notes/selection";
+import { currentPassage, passagesOf } from "../src/components/notes/selection";
 import { TextMap } from "../src/components/notes/text";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { announcer } from "../src/state/announce.svelte";
@@ -105,6 +105,22 @@ it("a marker is not within a link or a formula", () => {
   expect(new TextMap(root).text).toBe(map.text);
 });
 
+it("a page of a story is a block, whose words and sentences are joined as in the core", () => {
+  const listen = '<button class="listen" aria-label="Listen"><svg><path></path></svg></button>';
+  const root = element(
+    `<div class="story-text" data-block="3"><p><span class="sentence">${listen}Noor ` +
+      `<button class="word">climbs</button>, alone.</span> <span class="sentence now">${listen}She counts.</span> </p>` +
+      `<p><span class="sentence">${listen}“One,” she says.</span> </p></div>`,
+  );
+  const page = root.firstElementChild!;
+  const map = new TextMap(page);
+  expect(map.text).toBe("Noor climbs, alone. She counts. “One,” she says.");
+  const range = map.range({ start: 5, end: 18 })!;
+  expect(passagesOf(root, range)).toEqual([{ place: { block: 3, start: 5, end: 18 }, quote: "climbs, alone" }]);
+  // Without a selection, the sentence that is narrated.
+  expect(currentPassage(root)).toEqual({ place: { block: 3, start: 20, end: 31 }, quote: "She counts." });
+});
+
 describe("the notes of a lesson", () => {
   const body: SectionBody = {
     lang: "en",
@@ -154,7 +170,7 @@ describe("the notes of a lesson", () => {
   });
   async function mountNotes(notes: NoteView[]): Promise<HTMLElement> {
     platform.replies["list_notes"] = () => ({ notes });
-    const shown = show(LessonNotes as never, { item, bodyHash: "b1".repeat(32), body, text, ready: true });
+    const shown = show(LessonNotes as never, { item, bodyHash: "b1".repeat(32), body, lang: "en", text, ready: true });
     close = shown.close;
     await rendered();
     return shown.target;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { difference } from "../src/features/lesson/run/check";
 import { fence } from "../src/features/lesson/run/fence";
 import { MAX_OUTPUT, runnable, type RunMessage } from "../src/features/lesson/run/messages";
 import { Output } from "../src/features/lesson/run/output";
@@ -21,6 +22,21 @@ describe("learners' programs", () => {
     const text = sent.map((message) => (message.kind === "output" ? message.text : "")).join("");
     expect(text).toHaveLength(MAX_OUTPUT);
     expect(text).not.toContain("z");
+  });
+
+  it("are right if they print what is expected, whatever white space ends their lines", () => {
+    for (const [expected, printed] of [
+      ["1\n2\n", "1\n2"],
+      ["1\n2", "1  \r\n2\n\n"],
+      ["e\u0301\n", "\u00e9\n"],
+      ["", "\n"],
+    ])
+      expect(difference(expected!, printed!), JSON.stringify([expected, printed])).toBeUndefined();
+    expect(difference("1\n2\n3\n", "1\n4\n3\n")).toEqual({ line: 2, expected: "2", printed: "4" });
+    expect(difference("1\n2\n", "1\n")).toEqual({ line: 2, expected: "2", printed: undefined });
+    expect(difference("1\n", "1\n\n2\n")).toEqual({ line: 2, expected: undefined, printed: "" });
+    expect(difference(" 1\n", "1\n")).toEqual({ line: 1, expected: " 1", printed: "1" });
+    expect(difference("Ja\n", "ja\n")?.line).toBe(1);
   });
 
   it("find nothing on the global object but the language", () => {

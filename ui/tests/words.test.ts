@@ -6,11 +6,12 @@ import { placeIn, rangeIn, sent, sentenceAt, wordsOf, type WordPlace } from "../
 import Recommended from "../src/features/review/Recommended.svelte";
 import LookUpDialog from "../src/features/review/LookUpDialog.svelte";
 import Dictionaries from "../src/features/storage/Dictionaries.svelte";
+import { english } from "../src/platform/fixture/dictionary";
 import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, press, rendered, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, click, fail, press, rendered, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
@@ -262,6 +263,57 @@ describe("installed dictionaries", () => {
     await click(byRole(dialog, "button", "Remove"));
     expect(platform.requests("remove_dictionary")).toEqual([{ id: "english" }]);
     expect(text(region)).toContain("No dictionary is installed on this device.");
+  });
+});
+
+describe("dictionaries of the server", () => {
+  const offer = (status: string, download: object | null = null) => ({
+    dictionaries: [{ dictionary: { ...english, id: "school", name: "Words of the school" }, status, download }],
+  });
+  const state = (phase: string, more: object = {}) => ({
+    phase,
+    bytesDone: 1_000_000,
+    bytesTotal: 4_000_000,
+    reason: null,
+    ...more,
+  });
+  async function open(reply: object): Promise<HTMLElement> {
+    platform.replies["list_offered_dictionaries"] = () => reply;
+    const screen = show(Dictionaries, {});
+    close.push(screen.close);
+    await rendered();
+    return byRole(screen.target, "region", "Dictionaries");
+  }
+
+  it("are downloaded, stopped and updated", async () => {
+    const region = await open(offer("new"));
+    expect(text(region)).toContain("From your server");
+    platform.replies["download_dictionary"] = () => offer("new", state("running"));
+    const download = allByRole(region, "button").find((button) => text(button).startsWith("Download, "))!;
+    expect(download.getAttribute("aria-label")).toBe(`${text(download)}: Words of the school`);
+    await click(download);
+    expect(platform.requests("download_dictionary")).toEqual([{ id: "school", anyway: false }]);
+    expect(byRole(region, "progressbar").getAttribute("aria-valuenow")).toBe("25");
+    platform.replies["stop_dictionary_download"] = () => offer("update");
+    await click(byRole(region, "button", "Stop the download: Words of the school"));
+    expect(platform.requests("stop_dictionary_download")).toEqual([{ id: "school" }]);
+    expect(text(region)).toContain("A newer version is available.");
+    platform.replies["download_dictionary"] = () => offer("installed");
+    await click(byRole(region, "button", "Update: Words of the school"));
+    expect(text(region)).not.toContain("From your server");
+  });
+
+  it("say why a download waits, and what the learner can do", async () => {
+    const region = await open(offer("new", state("paused", { reason: "metered" })));
+    expect(text(region)).toContain("Waiting for Wi-Fi.");
+    await click(byRole(region, "button", "Download anyway: Words of the school"));
+    expect(platform.requests("download_dictionary")).toEqual([{ id: "school", anyway: true }]);
+    platform.replies["list_offered_dictionaries"] = () => fail("offline");
+    clearKeptReplies();
+    const other = show(Dictionaries, {});
+    close.push(other.close);
+    await rendered();
+    expect(text(other.target)).toContain("listed when the network is available");
   });
 });
 

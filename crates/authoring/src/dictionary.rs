@@ -22,9 +22,10 @@ const MAX_PRINTED: usize = 100;
 pub struct BuildDictionary {
     /// A word list (TSV or CSV, docs/BUNDLES.md), or the folder of WordNet's database files.
     pub from: PathBuf,
-    /// The pack to write, `NAME.carrel`.
+    /// The pack to write, `NAME.carrel`. By default `dictionaries/ID.carrel` in the data folder: the server offers the
+    /// packs in this folder to its learners, also while it runs.
     #[arg(long)]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
     /// Data folder of the server whose key signs the pack.
     #[arg(long)]
     pub data: PathBuf,
@@ -74,8 +75,15 @@ impl BuildDictionary {
             made_ms: now_ms,
             skips_bad_lines: self.skip_bad_lines,
         };
-        match build(self.read()?, &facts, &key, &self.out) {
-            Ok(report) => Ok(self.report(&report)),
+        let out = self.out.clone().unwrap_or_else(|| {
+            let folder = self.data.join(carrel_bundle::OFFERED_FOLDER);
+            folder.join(format!("{}.carrel", self.id))
+        });
+        if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|e| format!("create {}: {e}", folder.display()))?;
+        }
+        match build(self.read()?, &facts, &key, &out) {
+            Ok(report) => Ok(self.report(&out, &report)),
             Err(BuildFault::BadLines(bad)) => Err(format!(
                 "{}nothing was written; hint: correct the {} lines, or pass --skip-bad-lines",
                 self.lines(&bad),
@@ -104,14 +112,14 @@ impl BuildDictionary {
         }
         text
     }
-    fn report(&self, report: &BuildReport) -> String {
+    fn report(&self, out: &Path, report: &BuildReport) -> String {
         let BuildReport { entries, forms, bytes, skipped } = report;
         let left_out = if skipped.is_empty() { "" } else { ", left out lines: " };
         let count = if skipped.is_empty() { String::new() } else { skipped.len().to_string() };
         format!(
             "{}{}: {entries} entries, {forms} forms, {bytes} bytes{left_out}{count}",
             self.lines(skipped),
-            self.out.display()
+            out.display()
         )
     }
 }
@@ -126,7 +134,7 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let mut command = BuildDictionary {
             from: path("words.tsv"),
-            out: path("words.carrel"),
+            out: Some(path("words.carrel")),
             data: dir.path().to_owned(),
             id: Slug::new("words").unwrap(),
             name: "Words".into(),
@@ -143,7 +151,7 @@ mod tests {
         fs::write(&key, format!("{}\n", "07".repeat(32))).unwrap();
         let refused = command.run(&key, 1).unwrap_err();
         assert!(refused.contains("words.tsv:2: \"ziwa\" has no gloss"), "{refused}");
-        assert!(!command.out.exists());
+        assert!(!path("words.carrel").exists());
         command.skip_bad_lines = true;
         let built = command.run(&key, 1).unwrap();
         assert!(

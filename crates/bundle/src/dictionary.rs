@@ -76,12 +76,15 @@ impl DictionaryBundle {
     pub fn sign(facts: &DictionaryFacts, key: &SigningKey) -> Result<Self> {
         let text = serde_json::to_string(facts).map_err(unreadable)?;
         let signature = HEXLOWER.encode(&key.sign(text.as_bytes()).to_bytes());
-        let header = DictionaryHeader {
+        Self::checked(DictionaryHeader {
             format: DICTIONARY_FORMAT.to_owned(),
             facts: text,
             key: HEXLOWER.encode(key.verifying_key().as_bytes()),
             signature,
-        };
+        })
+    }
+    /// Checks the header of a pack that a server offers.
+    pub fn checked(header: DictionaryHeader) -> Result<Self> {
         let len = serde_json::to_vec(&header).map_err(unreadable)?.len();
         Self::check(header, len)
     }

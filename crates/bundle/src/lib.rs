@@ -12,6 +12,7 @@ mod dictionary;
 mod fault;
 mod frame;
 mod key;
+mod offered;
 mod work;
 
 pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, copy_verified};
@@ -21,6 +22,7 @@ pub use dictionary::{
 pub use fault::{Fault, Result};
 pub use frame::{MAGIC, MAX_HEADER_BYTES, PREFIX_BYTES, frame};
 pub use key::{fingerprint, signing_key};
+pub use offered::{MAX_OFFERED, OFFERED_FOLDER, OfferedList, OfferedPack, OfferedPacks};
 pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 
 use std::io::Read;

@@ -255,6 +255,12 @@ commands! {
     dictionary::remove_dictionary(DictionaryRef) -> DictionaryList;
     /// Installs the dictionary pack of a file for all accounts of this device.
     dictionary::import_dictionary(ImportDictionary) -> DictionaryView;
+    /// Returns the dictionary packs that the server offers. The known list is returned at once, also offline.
+    dictionary::list_offered_dictionaries(Empty) -> OfferedDictionaries, stale on [Storage, Account];
+    /// Downloads a dictionary pack that the server offers, or retries its download. It goes on in the background.
+    dictionary::download_dictionary(DownloadDictionary) -> OfferedDictionaries;
+    /// Stops the download of a dictionary pack. An installed pack stays.
+    dictionary::stop_dictionary_download(DictionaryRef) -> OfferedDictionaries;
 
     /// Downloads a course, a lesson or a story for offline use. A paused or failed download continues.
     download::start_download(StartDownload) -> DownloadState;

@@ -85,6 +85,13 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
+    Route {
+        pattern: "/api/dictionaries",
+        strategy: Strategy::StaleWhileRevalidate,
+        fresh: secs(10 * MIN),
+        stale: secs(7 * DAY),
+        if_error: Duration::MAX,
+    },
     // Addressed by hash, so never stale. `carrel-content` stores blobs and counts them under this route.
     Route {
         pattern: "/api/blobs/*",

@@ -46,6 +46,8 @@ pub struct Imported<T> {
     pub report: Report,
     /// Reviews of the words, if they were asked for.
     pub reviews: Vec<ImportedReview>,
+    /// Number of reviews in the file, also if they were not asked for.
+    pub review_count: usize,
 }
 
 /// Why a file was not imported.
@@ -80,7 +82,7 @@ pub fn import<T>(
     let converted = catch_panic(&name, || {
         convert(path, format, options, folder.path()).map_err(|e| vec![e.into_problem(&name)])
     });
-    let ConvertedFile { mut draft, media, reviews } =
+    let ConvertedFile { mut draft, media, reviews, review_count } =
         converted.map_err(|problems| Failure { problems, report: None })?;
     let mut broken = BTreeSet::new();
     for _ in 0..=MAX_REPAIRS {
@@ -89,7 +91,9 @@ pub fn import<T>(
             .map_err(|problems| Failure { problems, report: None })?;
         let Some(package) = found.packages.first() else { break };
         let problems = match compile(package) {
-            Ok(compiled) => return Ok(Imported { compiled, report: draft.report, reviews }),
+            Ok(compiled) => {
+                return Ok(Imported { compiled, report: draft.report, reviews, review_count });
+            }
             Err(problems) => problems,
         };
         let errors: Vec<Problem> =
@@ -115,6 +119,7 @@ struct ConvertedFile {
     draft: Draft,
     media: MediaFolder,
     reviews: Vec<ImportedReview>,
+    review_count: usize,
 }
 
 fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Result<ConvertedFile> {
@@ -136,7 +141,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
         course.title.clone_from(title);
     }
     course.id = id_of(&source.stem, &format!("{}:{}", format.as_str(), source.stem));
-    let mut reviews = Vec::new();
+    let (mut reviews, mut review_count) = (Vec::new(), 0);
     match format {
         Format::Gift => {
             let bank = gift::parse(&source.text()?);
@@ -161,6 +166,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
                 &mut media,
             )?;
             reviews = anki::read_reviews(&collection, &words);
+            review_count = collection.review_count;
         }
         Format::Epub => {
             epub::book::add(path, lang.as_deref(), &mut course, &mut source.report, &mut media)?;
@@ -175,7 +181,8 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
         course.license.clone_from(license);
     }
     course.id.insert_str(0, options.id_prefix);
-    Ok(ConvertedFile { draft: Draft { course, report: source.report }, media, reviews })
+    let draft = Draft { course, report: source.report };
+    Ok(ConvertedFile { draft, media, reviews, review_count })
 }
 
 /// The file that is imported.

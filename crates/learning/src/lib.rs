@@ -38,9 +38,9 @@ pub use exercises::{ExerciseAnswer, ExerciseRun};
 pub use overview::{Overview, RootTime, SUMMARY_DAYS, Summary};
 pub use progress::{ProgressRecord, Step};
 pub use reviews::{
-    Absence, CardDetails, CardMarks, CardSummary, MASTERY_CLASSES, RecentReview, ReviewAnswer,
-    ReviewCard, ReviewCounts, ReviewQueue, ReviewSettings, Training, WordMastery, WordSummaries,
-    Workload,
+    Absence, CardDetails, CardMarks, CardSummary, MASTERY_CLASSES, MAX_PAST_REVIEWS, PastReview,
+    RecentReview, ReviewAnswer, ReviewCard, ReviewCounts, ReviewQueue, ReviewSettings, Training,
+    WordMastery, WordSummaries, Workload,
 };
 use rusqlite::Connection;
 pub use store::study_day::Moment;

@@ -192,7 +192,12 @@ mod tests {
             (rich("<p>&quot;&eacute &unknownentity;</p><p"), "\"&eacute &unknownentity;"),
             (Block::Math { mathml: "<math>".into(), tex: "a^2".into() }, "a^2"),
             (
-                Block::Code { language: "rust".into(), text: "a < b\n  c".into(), editable: false },
+                Block::Code {
+                    language: "rust".into(),
+                    text: "a < b\n  c".into(),
+                    editable: false,
+                    check: None,
+                },
                 "a < b c",
             ),
             (

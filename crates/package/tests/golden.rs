@@ -42,7 +42,7 @@ fn a_course_is_compiled_to_a_manifest_and_blobs() {
         Block::RichText { html },
         Block::Image { image },
         Block::Audio { audio },
-        Block::Code { language, text, editable: true },
+        Block::Code { language, text, editable: true, check: None },
         Block::Math { tex, .. },
         Block::Story { story, title, body: tale },
     ] = body.blocks.as_slice()

@@ -18,7 +18,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     if client.account().is_none() {
         client.open_guest().await?;
     }
-    match client.inspect_file(file, None).await? {
+    match client.inspect_file(file, Default::default()).await? {
         BundleInfo::Courses(found) => {
             client.import_courses(file, Some(&found.fingerprint)).await?;
         }

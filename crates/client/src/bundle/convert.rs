@@ -13,7 +13,7 @@ use std::{
 };
 
 use carrel_bundle::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader};
-use carrel_import::{Format, Options, Report};
+use carrel_import::{Format, Imported, Options, Report};
 use carrel_model::content::{Manifest, ManifestContent, SignedManifest};
 use carrel_package::{Blob, BlobSink, Compiler, DirSink, Package, Problem, catch_panic};
 use carrel_system::blocking;
@@ -47,10 +47,27 @@ pub struct Conversion {
     pub lang: String,
     /// What became of the items of the file.
     pub report: Report,
+    /// Number of reviews in the file.
+    pub review_count: u64,
+    /// The reviews are imported with the course.
+    pub has_reviews: bool,
 }
 
-/// Converts `source` and writes a course file to `folder`. `lang`: BCP 47 tag of a file that does not state its
-/// language.
+/// What the learner chose for a file of another program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConversionChoice<'c> {
+    /// BCP 47 tag of a file that does not state its language.
+    pub lang: Option<&'c str>,
+    /// Also take over the reviews of an Anki package.
+    pub reviews: bool,
+}
+
+/// Returns the file with the reviews of a converted course, beside the course file.
+pub(super) fn reviews_file(course_file: &Path) -> PathBuf {
+    course_file.with_extension("reviews.json")
+}
+
+/// Converts `source` and writes a course file to `folder`, with the reviews beside it if the learner wants them.
 ///
 /// # Errors
 ///
@@ -59,7 +76,7 @@ pub(super) async fn convert(
     context: &Context<'_>,
     source: &Path,
     format: Format,
-    lang: Option<&str>,
+    choice: ConversionChoice<'_>,
     folder: &Path,
 ) -> Result<Conversion> {
     let shared = context.shared;
@@ -69,12 +86,14 @@ pub(super) async fn convert(
     let device = shared.accounts.device().name;
     let (now_ms, made_by) = (context.account.store.clock().now_ms(), context.made_by());
     let (source, folder) = (source.to_owned(), folder.to_owned());
-    let lang = lang.filter(|_| !format.states_language()).map(str::to_owned);
-    let options = Options { lang, id_prefix: ID_PREFIX, ..Options::default() };
+    let lang = choice.lang.filter(|_| !format.states_language()).map(str::to_owned);
+    let reviews = choice.reviews;
+    let options = Options { lang, reviews, id_prefix: ID_PREFIX, ..Options::default() };
     blocking(move || {
         let blobs = tempfile::tempdir_in(&folder)?;
         let sink = DirSink::new(blobs.path())?;
-        let (manifest, report) = compile(&source, format, &options, &sink, &task)?;
+        let imported = compile(&source, format, &options, &sink, &task)?;
+        let Imported { compiled: manifest, report, review_count, .. } = &imported;
         task.check()?;
         let header = CourseHeader {
             format: COURSE_FORMAT.to_owned(),
@@ -82,17 +101,32 @@ pub(super) async fn convert(
             server_name: device,
             made_ms: now_ms,
             made_by,
-            courses: vec![signed(&manifest, &key, now_ms)],
+            courses: vec![signed(manifest, &key, now_ms)],
         };
         let bundle = CourseBundle::new(header).map_err(ImportError::File)?;
         let path = folder.join(format!("{}.{EXTENSION}", manifest.id()));
         write(&bundle, &sink, &path, &task)?;
+        // Those of an earlier conversion of this file are replaced, or removed if they are no longer wanted.
+        let reviews_file = reviews_file(&path);
+        let has_reviews = !imported.reviews.is_empty();
+        if has_reviews {
+            fs::write(&reviews_file, serde_json::to_vec(&imported.reviews)?)?;
+        } else if reviews_file.exists() {
+            fs::remove_file(&reviews_file)?;
+        }
         let lang = match &manifest.content {
             ManifestContent::Course { meta, .. } => meta.lang.clone(),
             ManifestContent::Story { meta, .. } => meta.lang.clone(),
         };
         tracing::info!(format = format.as_str(), items = report.items.len(), "converted a file");
-        Ok(Conversion { path, format, lang, report })
+        Ok(Conversion {
+            path,
+            format,
+            lang,
+            review_count: *review_count as u64,
+            has_reviews,
+            report: imported.report,
+        })
     })
     .await
 }
@@ -107,7 +141,7 @@ fn compile(
     options: &Options,
     sink: &DirSink,
     task: &Arc<TransferTask>,
-) -> Result<(Manifest, Report)> {
+) -> Result<Imported<Manifest>> {
     let mut compiler = Compiler::new(carrel_package::Options::without_decoder());
     let imported = carrel_import::import(source, format, options, &mut |package: &Package| {
         let mut sink = CancellableSink { sink, task };
@@ -116,7 +150,9 @@ fn compile(
     // A cancelled conversion also fails with a problem.
     task.check()?;
     match imported {
-        Ok(imported) => Ok((imported.compiled.manifest, imported.report)),
+        Ok(Imported { compiled, report, reviews, review_count }) => {
+            Ok(Imported { compiled: compiled.manifest, report, reviews, review_count })
+        }
         Err(failure) => {
             Err(ImportError::NotConverted { problems: texts(&failure.problems) }.into())
         }

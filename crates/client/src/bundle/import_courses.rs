@@ -42,6 +42,8 @@ pub struct ImportedCourse {
     pub title: String,
     /// False: a newer local version was kept.
     pub imported: bool,
+    /// Number of reviews that were taken over from a file of another program.
+    pub reviews: u64,
 }
 
 /// Imports all courses of a file. `accept`: the fingerprint of the key that the user accepted, if it is not trusted
@@ -104,7 +106,7 @@ fn import_all(
             return Err(ImportError::Taken { title }.into());
         }
         let is_imported = local != LocalState::Newer;
-        all.push(ImportedCourse { kind, id: id.clone(), title, imported: is_imported });
+        all.push(ImportedCourse { kind, id: id.clone(), title, imported: is_imported, reviews: 0 });
         if is_imported {
             let target = DownloadTarget::whole(kind, id);
             let signed = course.signed.clone();

@@ -19,7 +19,7 @@ use crate::{
     account::AccountInfo,
     bundle::{
         Context,
-        convert::{Conversion, convert, foreign_format},
+        convert::{Conversion, ConversionChoice, convert, foreign_format},
         device_key::public_key,
         import_dictionary::{DictionaryInfo, inspect_dictionary},
         key_trust,
@@ -95,7 +95,7 @@ pub struct WorkInfo {
 pub(crate) async fn inspect(
     context: &Context<'_>,
     path: &Path,
-    lang: Option<&str>,
+    choice: ConversionChoice<'_>,
     uploads: &Uploads,
 ) -> Result<BundleInfo> {
     let source = path.to_owned();
@@ -104,7 +104,7 @@ pub(crate) async fn inspect(
     };
     context.shared.policies.check_course_import()?;
     let folder = uploads.folder_for(path).await?;
-    let conversion = convert(context, path, format, lang, &folder).await?;
+    let conversion = convert(context, path, format, choice, &folder).await?;
     let mut inspected = inspect_bundle(context, &conversion.path).await?;
     if let BundleInfo::Courses(info) = &mut inspected {
         info.conversion = Some(Box::new(conversion));

@@ -22,6 +22,7 @@ mod device_key;
 mod export;
 mod import_courses;
 mod import_dictionary;
+mod import_reviews;
 mod import_work;
 mod inspect;
 mod kept_work;
@@ -38,7 +39,7 @@ pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 pub use carrel_import::{Format as ForeignFormat, Item, Level, Report};
 
 pub use self::{
-    convert::Conversion,
+    convert::{Conversion, ConversionChoice},
     export::ExportedFile,
     import_courses::ImportedCourse,
     import_dictionary::DictionaryInfo,
@@ -52,6 +53,7 @@ pub(crate) use self::{
     export::{export_courses, export_file, export_work, file_name},
     import_courses::import_courses,
     import_dictionary::import_dictionary,
+    import_reviews::import_reviews,
     import_work::import_work,
     inspect::inspect,
     kept_work::{ClaimCode, claim_work, discard_work, has_kept_work, keep_work, new_code},

@@ -510,6 +510,7 @@ impl Client {
     /// Makes an account the open one, and closes the previous one.
     pub(super) async fn install(&self, account: Arc<OpenAccount>) {
         let library = account.content.library.clone();
+        self.resume_dictionaries(&account).await;
         let previous = self.open.write().replace(account);
         self.media.set_library(Some(library));
         *self.failure.lock() = None;

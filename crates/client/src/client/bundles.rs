@@ -10,7 +10,8 @@ use carrel_model::Slug;
 use crate::{
     Error, Result,
     bundle::{
-        self, BundleInfo, Context, DictionaryFacts, ExportedFile, ImportedCourse, ImportedWork,
+        self, BundleInfo, Context, ConversionChoice, DictionaryFacts, ExportedFile, ImportedCourse,
+        ImportedWork,
     },
     client::Client,
 };
@@ -35,15 +36,19 @@ impl Client {
     }
 
     /// Reads and checks as much of a file as is possible without importing it: its contents, its origin, and whether
-    /// it can be imported. A file of another program is converted to a course file in the cache folder; `lang` is the
-    /// BCP 47 tag of its texts, if it does not state their language (default: English).
+    /// it can be imported. A file of another program is converted to a course file in the cache folder, as the learner
+    /// chose (default language: English).
     ///
     /// # Errors
     ///
     /// All faults of the file; for one of another program also `Error::Managed`, `ImportError::NotConverted`,
     /// `NoSpace` and `Busy`, and `Error::Cancelled`.
-    pub async fn inspect_file(&self, path: &Path, lang: Option<&str>) -> Result<BundleInfo> {
-        bundle::inspect(&self.bundle_context()?, path, lang, &self.uploads).await
+    pub async fn inspect_file(
+        &self,
+        path: &Path,
+        choice: ConversionChoice<'_>,
+    ) -> Result<BundleInfo> {
+        bundle::inspect(&self.bundle_context()?, path, choice, &self.uploads).await
     }
 
     /// Imports courses and stories. `accept`: the fingerprint of the key that the user accepted, if it is not trusted
@@ -60,7 +65,9 @@ impl Client {
         accept: Option<&str>,
     ) -> Result<Vec<ImportedCourse>> {
         self.shared.policies.check_course_import()?;
-        let imported = bundle::import_courses(&self.bundle_context()?, path, accept).await?;
+        let context = self.bundle_context()?;
+        let mut imported = bundle::import_courses(&context, path, accept).await?;
+        bundle::import_reviews(&context.account, path, &mut imported).await?;
         self.uploads.discard(path).await;
         Ok(imported)
     }

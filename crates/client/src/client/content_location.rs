@@ -30,6 +30,7 @@ impl Client {
         let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let policy_budget = self.policy_budget();
+        let dictionaries = self.dictionaries().clone();
         let opened = blocking(move || {
             // Users with write permission store content in the folder shared by all users of the machine. Others read
             // that folder and store what it lacks in their own folder.
@@ -50,6 +51,9 @@ impl Client {
                 failpoints: space.failpoints,
                 shared_store,
             })?;
+            for (_, wanted) in dictionaries.wanted().unwrap_or_default() {
+                storage.keep_part(wanted.facts.hash);
+            }
             Ok::<_, Error>((storage, problem))
         });
         let (storage, problem) = opened.await?;

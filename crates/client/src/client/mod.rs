@@ -6,6 +6,7 @@ mod accounts;
 mod adopt;
 mod bundles;
 mod content_location;
+mod dictionaries;
 mod kiosk;
 mod network;
 mod policies;

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     Config, Error, Result,
     account::{AccountInfo, Accounts, Identity},
+    dictionary::DictionaryDownloads,
     policy::PolicyState,
 };
 
@@ -123,6 +124,7 @@ pub struct OpenAccount {
     pub http: Arc<dyn Http>,
     /// Without a trailing slash.
     pub base_url: String,
+    pub(crate) dictionary_downloads: Arc<DictionaryDownloads>,
     session: Option<Session>,
     tasks: Mutex<JoinSet<()>>,
     closing: TaskTracker,
@@ -177,6 +179,7 @@ impl OpenAccount {
             content,
             http,
             base_url,
+            dictionary_downloads: Arc::default(),
             session,
             tasks: Mutex::default(),
             closing: shared.closing.clone(),
@@ -234,6 +237,11 @@ impl OpenAccount {
                 self.content.clone(),
             ));
         }
+    }
+
+    /// Runs a task until the account is closed.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().spawn(task);
     }
 
     /// The account's id on this device.

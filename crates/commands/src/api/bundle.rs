@@ -90,6 +90,10 @@ pub struct FileRef {
     #[serde(default)]
     #[ts(optional)]
     pub lang: Option<String>,
+    /// Reviews of an Anki package are taken over with its course.
+    #[serde(default)]
+    #[ts(optional)]
+    pub reviews: Option<bool>,
 }
 
 /// The course file to which a file of another program was converted.
@@ -112,6 +116,10 @@ pub struct ConvertedFile {
     pub other_count: u32,
     /// Facts about the whole file, in English.
     pub notes: Vec<String>,
+    /// Number of reviews in the file.
+    pub review_count: u64,
+    /// The reviews are taken over with the course.
+    pub has_reviews: bool,
 }
 
 /// An item of a file of another program that does not work exactly as there.
@@ -236,6 +244,8 @@ pub struct ImportedCourse {
     pub title: String,
     /// False: a newer local version was kept.
     pub imported: bool,
+    /// Number of reviews that were taken over.
+    pub reviews: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -6,6 +6,8 @@ use carrel_model::{CardKey, ItemId, Slug, content::VocabularyEntry};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::download::DownloadState;
+
 /// A place in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -166,6 +168,45 @@ pub struct WordMarks {
 #[serde(rename_all = "camelCase")]
 pub struct DictionaryList {
     pub dictionaries: Vec<DictionaryView>,
+}
+
+/// The packs that the server of the account offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferedDictionaries {
+    /// Sorted by name.
+    pub dictionaries: Vec<OfferedDictionaryView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferedDictionaryView {
+    pub dictionary: DictionaryView,
+    pub status: OfferedStatus,
+    /// The download; none if it was not requested.
+    pub download: Option<DownloadState>,
+}
+
+/// The installed pack with the id of an offered one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferedStatus {
+    /// There is none.
+    New,
+    /// It is an earlier one.
+    Update,
+    /// It is this one, or a later one.
+    Installed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct DownloadDictionary {
+    pub id: Slug,
+    /// Ignores the settings for metered networks and battery for this download.
+    #[serde(default)]
+    #[ts(optional)]
+    pub anyway: Option<bool>,
 }
 
 /// An installed pack, or the pack of a file.

@@ -29,7 +29,8 @@ pub enum NoteState {
     Unknown,
 }
 
-/// A passage: characters (Unicode scalar values) of the text of a block. `block` is its number within the body.
+/// A passage: characters (Unicode scalar values) of the text of a block. `block` is its number within the body: in a
+/// story, that of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct PassageView {
@@ -91,7 +92,7 @@ pub struct SaveNote {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct NotePlace {
-    /// `SectionPage::body_hash` of the text in which the passage was selected.
+    /// `body_hash` of the section or story in which the passage was selected.
     pub body: BlobHash,
     pub passage: PassageView,
 }

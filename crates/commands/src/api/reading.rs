@@ -83,6 +83,8 @@ pub struct StoryPage {
     /// Id under which progress is recorded.
     pub item: ItemId,
     pub story: Story,
+    /// Hash of the compiled story, to which the offsets of notes refer.
+    pub body_hash: BlobHash,
     /// Family of the story, see `ListRequest`; empty if it has none or is part of a course.
     pub family: String,
     pub progress: ItemProgress,

@@ -7,8 +7,9 @@ use std::path::Path;
 use carrel_client::{
     Error, ImportError,
     bundle::{
-        self, BundleInfo, Conversion, CoursesInfo, DictionaryInfo, ExportedFile as Exported,
-        FolderKind, ForeignFormat, KeyTrust, Level, LocalState, Transfers, WorkInfo,
+        self, BundleInfo, Conversion, ConversionChoice, CoursesInfo, DictionaryInfo,
+        ExportedFile as Exported, FolderKind, ForeignFormat, KeyTrust, Level, LocalState,
+        Transfers, WorkInfo,
     },
     content::Kind,
     system::blocking,
@@ -76,8 +77,11 @@ pub async fn get_upload_url(host: &dyn Host, _: Empty) -> Result<UploadUrl> {
 }
 
 pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
-    let (path, lang) = (Path::new(&request.path), request.lang.as_deref());
-    Ok(match host.client().inspect_file(path, lang).await? {
+    let choice = ConversionChoice {
+        lang: request.lang.as_deref(),
+        reviews: request.reviews.unwrap_or(false),
+    };
+    Ok(match host.client().inspect_file(Path::new(&request.path), choice).await? {
         BundleInfo::Courses(info) => courses_view(info),
         BundleInfo::Work(info) => work_view(info),
         BundleInfo::Dictionary(info) => dictionary_view(*info),
@@ -92,6 +96,7 @@ pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<I
         is_story: course.kind == Kind::Story,
         title: course.title,
         imported: course.imported,
+        reviews: course.reviews,
     });
     Ok(ImportedCourses { courses: courses.collect() })
 }
@@ -187,7 +192,7 @@ fn dictionary_view(info: DictionaryInfo) -> FileView {
 const MAX_ITEMS: usize = 200;
 
 fn converted_file(conversion: Conversion) -> ConvertedFile {
-    let Conversion { path, format, lang, report } = conversion;
+    let Conversion { path, format, lang, report, review_count, has_reviews } = conversion;
     let exact = count(report.count(Level::Exact));
     let other_count = count(report.items.len()).saturating_sub(exact);
     let others = report.items.into_iter().filter(|item| item.level != Level::Exact);
@@ -207,6 +212,8 @@ fn converted_file(conversion: Conversion) -> ConvertedFile {
         others: others.take(MAX_ITEMS).map(converted_item).collect(),
         other_count,
         notes: report.notes,
+        review_count,
+        has_reviews,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use carrel_client::{
     Change, Error, OpenAccount,
     bundle::DictionaryFacts,
-    dictionary::Dictionary,
+    dictionary::{Dictionary, OfferedDictionary},
     learning::{CardMarks, OWN_WORDS, WordNote},
     lexicon::{
         Entry, Found, Hit, Lexicon, LookUp, Sense, WordList, byte_offset, look_up, look_up_phrase,
@@ -19,15 +19,17 @@ use carrel_model::{CardKey, Slug, content::VocabularyEntry, text::language};
 
 use super::{
     Result,
+    download::state_view,
     reading::{Vocabulary, note_entry, vocabularies},
 };
 use crate::{
     api::{
         app::Empty,
         dictionary::{
-            AddWord, DictionaryList, DictionaryRef, DictionarySource, DictionaryView, FoundBy,
-            FoundEntry, FoundWord, ImportDictionary, LookUpWord, MarkWord, Meaning, WordLookUp,
-            WordMarks,
+            AddWord, DictionaryList, DictionaryRef, DictionarySource, DictionaryView,
+            DownloadDictionary, FoundBy, FoundEntry, FoundWord, ImportDictionary, LookUpWord,
+            MarkWord, Meaning, OfferedDictionaries, OfferedDictionaryView, OfferedStatus,
+            WordLookUp, WordMarks,
         },
         error::CommandError,
     },
@@ -318,6 +320,43 @@ pub async fn import_dictionary(
     let path = Path::new(&request.path);
     let facts = host.client().import_dictionary(path, request.accept.as_deref()).await?;
     Ok(facts_view(&facts))
+}
+
+pub async fn list_offered_dictionaries(host: &dyn Host, _: Empty) -> Result<OfferedDictionaries> {
+    let offered = host.client().offered_dictionaries().await?;
+    Ok(OfferedDictionaries { dictionaries: offered.iter().map(offered_view).collect() })
+}
+
+fn offered_view(offered: &OfferedDictionary) -> OfferedDictionaryView {
+    let facts = &offered.facts;
+    let status = match &offered.installed {
+        None => OfferedStatus::New,
+        Some(found) if found.hash == facts.hash || found.made_ms >= facts.made_ms => {
+            OfferedStatus::Installed
+        }
+        Some(_) => OfferedStatus::Update,
+    };
+    OfferedDictionaryView {
+        dictionary: facts_view(facts),
+        status,
+        download: offered.download.as_ref().map(|state| state_view(state, facts.bytes, None)),
+    }
+}
+
+pub async fn download_dictionary(
+    host: &dyn Host,
+    request: DownloadDictionary,
+) -> Result<OfferedDictionaries> {
+    host.client().download_dictionary(&request.id, request.anyway.unwrap_or(false)).await?;
+    list_offered_dictionaries(host, Empty {}).await
+}
+
+pub async fn stop_dictionary_download(
+    host: &dyn Host,
+    request: DictionaryRef,
+) -> Result<OfferedDictionaries> {
+    host.client().stop_dictionary_download(&request.id).await?;
+    list_offered_dictionaries(host, Empty {}).await
 }
 
 pub(crate) fn facts_view(facts: &DictionaryFacts) -> DictionaryView {

@@ -8,16 +8,18 @@ use carrel_client::{
     Error, OpenAccount,
     content::Kind,
     learning::notes::{
-        BodyText, ExportedNote, Note, NoteDraft, Passage, Placement, block_text, to_annotations,
-        to_html, to_markdown,
+        BodyText, ExportedNote, Note, NoteDraft, Passage, Placement, block_text, page_text,
+        to_annotations, to_html, to_markdown,
     },
     system::blocking,
 };
 use carrel_model::{
     BlobHash, ItemId, RevisionId, Slug,
-    content::{ManifestContent, SectionBody},
+    content::{ManifestContent, SectionBody, Story},
     lattice::NoteAnchor,
 };
+
+use serde::Deserialize;
 
 use super::{Result, bundle::file_view};
 use crate::{
@@ -100,11 +102,11 @@ pub async fn export_notes(host: &dyn Host, request: ExportNotes) -> Result<Expor
 
 /// Returns the anchor of a passage in a body that is on this device.
 async fn anchor_of(account: &OpenAccount, place: NotePlace) -> Result<NoteAnchor> {
-    let body: SectionBody = account.content.library.without_waiting().body(place.body).await?;
+    let body: TextBody = account.content.library.without_waiting().body(place.body).await?;
     let PassageView { block, start, end } = place.passage;
     let passage = Passage { block: block as usize, start: start as usize, end: end as usize };
     let anchor = blocking(move || {
-        let text = BodyText::new(&place.body, body.blocks.iter().map(block_text));
+        let text = BodyText::new(&place.body, body.texts());
         Ok::<_, Error>(text.anchor(&place.body, passage))
     });
     anchor.await?.ok_or_else(|| {
@@ -114,13 +116,31 @@ async fn anchor_of(account: &OpenAccount, place: NotePlace) -> Result<NoteAnchor
     })
 }
 
+/// A compiled body with text: of a section or of a story, whose blocks are its pages.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextBody {
+    Section(SectionBody),
+    Story(Story),
+}
+
+impl TextBody {
+    /// Returns the text of each block.
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Section(body) => body.blocks.iter().map(block_text).collect(),
+            Self::Story(story) => story.pages.iter().map(page_text).collect(),
+        }
+    }
+}
+
 /// A section or story, as known on this device.
 struct Place {
     /// Position in its course.
     order: usize,
     /// Titles of the course and the section.
     headings: Vec<String>,
-    /// The compiled body of a section.
+    /// The compiled body; none for a course.
     body: Option<BlobHash>,
 }
 
@@ -156,7 +176,7 @@ async fn place(account: &OpenAccount, notes: Vec<Note>) -> Result<Vec<PlacedNote
             let mut body = None;
             if let Some(hash) = place.body {
                 // A body that is not on this device, or is damaged, does not hide the notes.
-                body = library.body::<SectionBody>(hash).await.ok().map(|body| (hash, body));
+                body = library.body::<TextBody>(hash).await.ok().map(|body| (hash, body));
             }
             let placed = blocking(move || Ok::<_, Error>(place_in(notes, &place, body)));
             of_root.extend(placed.await?);
@@ -177,7 +197,11 @@ async fn places(account: &OpenAccount, root: &str) -> Result<BTreeMap<ItemId, Pl
         };
         let title = known.manifest.title().to_owned();
         let headings = vec![title.clone()];
-        places.insert(ItemId::from(id.clone()), Place { order: 0, headings, body: None });
+        let body = match &known.manifest.content {
+            ManifestContent::Story { body, .. } => Some(*body),
+            ManifestContent::Course { .. } => None,
+        };
+        places.insert(ItemId::from(id.clone()), Place { order: 0, headings, body });
         let ManifestContent::Course { outline, .. } = &known.manifest.content else { continue };
         let sections = outline.lessons.iter().flat_map(|l| l.sections.iter().map(move |s| (l, s)));
         let sections = sections.map(|(lesson, section)| {
@@ -185,7 +209,7 @@ async fn places(account: &OpenAccount, root: &str) -> Result<BTreeMap<ItemId, Pl
             (item, section.title.clone(), Some(section.body))
         });
         let stories = outline.stories.iter();
-        let stories = stories.map(|s| (ItemId::within(&id, &s.id), s.title.clone(), None));
+        let stories = stories.map(|s| (ItemId::within(&id, &s.id), s.title.clone(), Some(s.body)));
         for (order, (item, of_item, body)) in sections.chain(stories).enumerate() {
             let headings = vec![title.clone(), of_item];
             places.insert(item, Place { order: order + 1, headings, body });
@@ -197,9 +221,9 @@ async fn places(account: &OpenAccount, root: &str) -> Result<BTreeMap<ItemId, Pl
 fn place_in(
     notes: Vec<Note>,
     place: &Place,
-    body: Option<(BlobHash, SectionBody)>,
+    body: Option<(BlobHash, TextBody)>,
 ) -> Vec<PlacedNote> {
-    let text = body.map(|(hash, body)| BodyText::new(&hash, body.blocks.iter().map(block_text)));
+    let text = body.map(|(hash, body)| BodyText::new(&hash, body.texts()));
     let placed = notes.into_iter().map(|note| {
         let anchor = note.versions.iter().find_map(|version| version.anchor.as_ref());
         let (state, passage) = match (anchor, &text) {

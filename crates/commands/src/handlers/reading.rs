@@ -80,9 +80,11 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
 
 pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> {
     let account = account(host)?;
-    let dated = account.content.library.find_story(&request.item).await?;
-    let freshness = freshness(&dated);
-    let cards = cards(&dated.value.lang, request.item.as_str(), &dated.value.vocabulary);
+    let body = account.content.library.story_body(&request.item).await?;
+    let freshness = freshness(&body);
+    let body_hash = body.value;
+    let mut story: Story = account.content.library.body(body_hash).await?;
+    let cards = cards(&story.lang, request.item.as_str(), &story.vocabulary);
     link(&account, cards.clone()).await;
     let saved = account.learning.saved_cards().await?;
     let saved_words = cards
@@ -96,9 +98,18 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
         Ok(id) => family_of(&account, &id).await?,
         Err(_) => String::new(),
     };
-    let (item, mut story) = (request.item, dated.value);
+    let item = request.item;
     let corrected_pages = correct_times(&account, &mut story).await?;
-    Ok(StoryPage { item, story, family, progress, saved_words, corrected_pages, freshness })
+    Ok(StoryPage {
+        item,
+        story,
+        body_hash,
+        family,
+        progress,
+        saved_words,
+        corrected_pages,
+        freshness,
+    })
 }
 
 /// Replaces estimated and missing times of sentences by those that the learner tapped. Times of an author stay. Returns

@@ -40,9 +40,11 @@ use carrel_system::run_or_spawn;
 pub use conditions::{ReportedConditions, Sensors, SystemSensors};
 pub use plan::BlobUse;
 pub use policy::{
-    Conditions, LOW_BATTERY, MAX_TRANSFERS, Metered, Network, Power, Rules, SMALL_DOWNLOAD,
+    Conditions, LOW_BATTERY, MAX_TRANSFERS, Metered, Network, PolicyInput, Power, Rules,
+    SMALL_DOWNLOAD,
 };
 pub use progress::Progress;
+pub use stop_reason::StopReason;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -81,6 +83,13 @@ pub struct Environment {
     pub rules: Rules,
     /// Incremented on any other change: network, sign-in, free space.
     pub revision: u64,
+}
+
+impl Environment {
+    /// Returns the number of transfers that a download may use, or why it must wait.
+    pub fn allow(&self, input: PolicyInput) -> Result<usize, Reason> {
+        policy::allow(self.conditions, self.rules, input)
+    }
 }
 
 #[derive(Default)]
@@ -253,10 +262,12 @@ impl Downloads {
     }
     /// Waits until prefetching is allowed: unmetered network and sufficient power.
     pub async fn until_prefetch_allowed(&self) {
-        let free = |w: &Environment| {
-            policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
-        };
-        let _ = self.inner.environment.subscribe().wait_for(free).await;
+        let free = |w: &Environment| w.allow(PolicyInput::default()).is_ok();
+        let _ = self.environment().wait_for(free).await;
+    }
+    /// Returns a receiver of the conditions, for downloads of other crates.
+    pub fn environment(&self) -> watch::Receiver<Environment> {
+        self.inner.environment.subscribe()
     }
     /// Returns the current conditions.
     pub fn conditions(&self) -> Conditions {
@@ -376,8 +387,7 @@ impl Downloads {
 impl DownloadsInner {
     /// Returns the number of transfers that the run may use, or why it must wait.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
-        let environment = *self.environment.borrow();
         let input = run.policy_input(self.library.clock().monotonic_ms());
-        policy::allow(environment.conditions, environment.rules, input)
+        self.environment.borrow().allow(input)
     }
 }

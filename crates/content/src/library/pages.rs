@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carrel_model::{
-    ItemId, Slug,
+    BlobHash, ItemId, Slug,
     content::{CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionOutline, Story},
 };
 
@@ -85,17 +85,21 @@ impl Library {
     ///
     /// `Error::NotFound` if the story does not exist.
     pub async fn find_story(&self, item: &ItemId) -> Result<Dated<Story>> {
+        let Dated { value, as_of_ms, stale, offline } = self.story_body(item).await?;
+        Ok(Dated { value: self.body(value).await?, as_of_ms, stale, offline })
+    }
+    /// Returns the compiled body of such a story, for `body`.
+    pub async fn story_body(&self, item: &ItemId) -> Result<Dated<BlobHash>> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let slug = |s: &str| Slug::new(s).map_err(|e| Error::Invalid(e.to_string()));
         let missing = || Error::NotFound(format!("story {item}"));
-        let (manifest, body) = match parts[..] {
+        let (value, manifest) = match parts[..] {
             [story] => {
                 let manifest = self.manifest(Kind::Story, &slug(story)?).await?;
                 let ManifestContent::Story { body, .. } = &manifest.value.manifest.content else {
                     return Err(missing());
                 };
-                let body = *body;
-                (manifest, body)
+                (*body, manifest)
             }
             [course, story] => {
                 let manifest = self.manifest(Kind::Course, &slug(course)?).await?;
@@ -103,22 +107,12 @@ impl Library {
                 else {
                     return Err(missing());
                 };
-                let body = outline
-                    .stories
-                    .iter()
-                    .find(|s| s.id.as_str() == story)
-                    .ok_or_else(missing)?
-                    .body;
-                (manifest, body)
+                let found = outline.stories.iter().find(|s| s.id.as_str() == story);
+                (found.ok_or_else(missing)?.body, manifest)
             }
             _ => return Err(missing()),
         };
-        let value = self.body(body).await?;
-        Ok(Dated {
-            value,
-            as_of_ms: manifest.as_of_ms,
-            stale: manifest.stale,
-            offline: manifest.offline,
-        })
+        let Dated { as_of_ms, stale, offline, .. } = manifest;
+        Ok(Dated { value, as_of_ms, stale, offline })
     }
 }

@@ -29,6 +29,7 @@ mod sweep;
 
 use std::{
     any::Any,
+    collections::HashSet,
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
@@ -142,6 +143,7 @@ struct StorageInner {
     /// Serialises eviction within this process; other processes are serialised by the database.
     evicting: Mutex<()>,
     unchecked_bytes: AtomicU64,
+    kept_parts: Mutex<HashSet<BlobHash>>,
     index: Arc<Index>,
 }
 
@@ -174,6 +176,7 @@ impl Storage {
             shortage: Mutex::new(None),
             evicting: Mutex::new(()),
             unchecked_bytes: AtomicU64::new(0),
+            kept_parts: Mutex::default(),
             index,
         });
         let guard: Weak<StorageInner> = Arc::downgrade(&inner);
@@ -193,6 +196,10 @@ impl Storage {
         }
     }
 
+    /// Keeps the partial file of a blob that no version needs; the sweep deletes others.
+    pub fn keep_part(&self, hash: BlobHash) {
+        self.inner.kept_parts.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+    }
     /// Returns why the storage is in degraded mode; `None` if `content.db` is open.
     pub fn degraded(&self) -> Option<Cause> {
         self.inner.index.degraded()

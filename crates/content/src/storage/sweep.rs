@@ -178,7 +178,8 @@ impl Storage {
         // A recreated index may lack downloads that were in progress.
         let wanted =
             self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
-        if !wanted {
+        let kept = self.inner.kept_parts.lock().is_ok_and(|kept| kept.contains(&hash));
+        if !wanted && !kept {
             report.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
             // After a kill the file may be longer than recorded.

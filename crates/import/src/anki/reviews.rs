@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::collection::{Collection, LogRow};
 
 /// A review of another program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedReview {
     /// Id of the word in the vocabulary of the course.
     pub word: String,
@@ -20,22 +22,46 @@ pub struct ImportedReview {
 /// Maximum time until an answer that is kept, in milliseconds.
 const MAX_DURATION_MS: i64 = 600_000;
 
-/// Returns the reviews of the words in order. `words`: the ids of words by the ids of cards.
+/// Returns the reviews of the words in order. `words`: the ids of words by the ids of cards. Of several cards of one
+/// word, the first one that was reviewed counts: their histories together would be that of no card. What was before a
+/// reset of a card does not count, as in Anki.
 pub(crate) fn read(collection: &Collection, words: &BTreeMap<i64, String>) -> Vec<ImportedReview> {
     let is_old = collection.scheduler == 1;
-    let mut reviews: Vec<ImportedReview> = collection
+    let ordinals: BTreeMap<i64, u32> =
+        collection.cards.iter().map(|card| (card.id, card.ordinal)).collect();
+    let mut resets: BTreeMap<i64, i64> = BTreeMap::new();
+    for row in collection.reviews.iter().filter(|row| is_reset(row)) {
+        let at = resets.entry(row.card).or_insert(row.id);
+        *at = row.id.max(*at);
+    }
+    let answers: Vec<(&LogRow, &String, u8)> = collection
         .reviews
         .iter()
-        .filter_map(|row| {
-            let word = words.get(&row.card)?.clone();
-            let rating = rating(row, is_old)?;
-            let duration = row.duration_ms.clamp(0, MAX_DURATION_MS);
-            let duration_ms = u32::try_from(duration).unwrap_or(0);
-            Some(ImportedReview { word, at_ms: row.id, rating, duration_ms })
-        })
+        .filter(|row| resets.get(&row.card).is_none_or(|reset| row.id > *reset))
+        .filter_map(|row| Some((row, words.get(&row.card)?, rating(row, is_old)?)))
         .collect();
+    let mut cards: BTreeMap<&str, (u32, i64)> = BTreeMap::new();
+    for (row, word, _) in &answers {
+        let card = (ordinals.get(&row.card).copied().unwrap_or(0), row.card);
+        let first = cards.entry(word).or_insert(card);
+        *first = card.min(*first);
+    }
+    let of_first = |(row, word, _): &&(&LogRow, &String, u8)| {
+        cards.get(word.as_str()).is_some_and(|(_, card)| *card == row.card)
+    };
+    let review = |(row, word, rating): &(&LogRow, &String, u8)| {
+        let duration = row.duration_ms.clamp(0, MAX_DURATION_MS);
+        let duration_ms = u32::try_from(duration).unwrap_or(0);
+        ImportedReview { word: (*word).clone(), at_ms: row.id, rating: *rating, duration_ms }
+    };
+    let mut reviews: Vec<ImportedReview> = answers.iter().filter(of_first).map(review).collect();
     reviews.sort_by(|a, b| (a.at_ms, &a.word).cmp(&(b.at_ms, &b.word)));
     reviews
+}
+
+/// Returns true for the row of a card that was made a new one again.
+fn is_reset(row: &LogRow) -> bool {
+    row.kind == 4 && row.factor == 0 && row.ease == 0
 }
 
 /// Returns the rating of a row; `None` for rows that are no answer: a reset, a changed date, cramming.
@@ -58,6 +84,7 @@ fn rating(row: &LogRow, is_old: bool) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anki::collection::Card;
 
     fn row(ease: i64, factor: i64, kind: i64) -> LogRow {
         LogRow { id: 1_000, card: 1, ease, factor, duration_ms: 5_000_000, kind }
@@ -95,6 +122,34 @@ mod tests {
         assert_eq!(
             reviews,
             [ImportedReview { word: "w-1".into(), at_ms: 1_000, rating: 3, duration_ms: 600_000 }]
+        );
+    }
+
+    #[test]
+    fn one_card_of_a_word_counts_and_only_after_its_last_reset() {
+        let card = |id, ordinal| Card { id, note: 1, deck: 1, ordinal };
+        let at = |id, card, ease| LogRow { id, card, ..row(ease, 2500, 1) };
+        let reset = |id, card| LogRow { id, card, ..row(0, 0, 4) };
+        let collection = Collection {
+            scheduler: 2,
+            cards: vec![card(7, 1), card(9, 0), card(5, 2)],
+            reviews: vec![
+                at(1, 9, 1),
+                at(2, 7, 2),
+                reset(3, 9),
+                at(4, 9, 3),
+                at(5, 5, 4),
+                at(6, 9, 4),
+                reset(7, 7),
+            ],
+            ..Collection::default()
+        };
+        let words = BTreeMap::from([(7, "w".to_owned()), (9, "w".into()), (5, "other".into())]);
+        let found: Vec<_> =
+            read(&collection, &words).into_iter().map(|r| (r.word, r.at_ms, r.rating)).collect();
+        assert_eq!(
+            found,
+            [("w".to_owned(), 4, 3), ("other".to_owned(), 5, 4), ("w".to_owned(), 6, 4)]
         );
     }
 }

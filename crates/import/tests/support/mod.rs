@@ -58,7 +58,7 @@ pub fn import_as(path: &Path, format: Format, options: &Options) -> Result<Done,
     let mut sink = MemorySink::default();
     let imported: Imported<Compiled> =
         import(path, format, options, &mut |package| compiler.compile(package, &mut sink))?;
-    let Imported { compiled, report, reviews } = imported;
+    let Imported { compiled, report, reviews, .. } = imported;
     let Compiled { manifest, warnings } = compiled;
     Ok(Done { content: manifest.content, sink, report, reviews, warnings })
 }

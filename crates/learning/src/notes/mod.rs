@@ -19,4 +19,4 @@ mod text;
 pub use export::{ExportedNote, to_annotations, to_html, to_markdown};
 pub use placement::{BodyText, Passage, Placement};
 pub use store::{Note, NoteDraft, NoteVersion};
-pub use text::{block_text, html_text};
+pub use text::{block_text, html_text, page_text};

@@ -1,7 +1,10 @@
 //! The text of a block to which the offsets of notes refer. The reader computes the same text from the nodes of the
 //! page; `crates/learning/tests/learning/note_texts.json` contains cases that both have to pass.
 
-use carrel_model::{content::Block, lattice::NoteAnchor};
+use carrel_model::{
+    content::{Block, Page},
+    lattice::NoteAnchor,
+};
 
 /// Elements whose edges do not separate words. The edges of all other elements count as white space, so that the last
 /// word of a paragraph and the first word of the next one, or two cells of a table, are not joined.
@@ -22,6 +25,12 @@ pub fn block_text(block: &Block) -> String {
         Block::Code { text, .. } => NoteAnchor::fold(text),
         Block::Quiz { title, .. } | Block::Story { title, .. } => NoteAnchor::fold(title),
     }
+}
+
+/// Returns the text of a page of a story in the same form: its sentences with spaces between them.
+pub fn page_text(page: &Page) -> String {
+    let sentences: Vec<&str> = page.sentences.iter().map(|s| s.text.as_str()).collect();
+    NoteAnchor::fold(&sentences.join(" "))
 }
 
 /// Returns the text of sanitised HTML: tags removed, character references replaced. Knows the references that the

@@ -6,6 +6,7 @@
 //!
 //! Not here: the review list (`words`), contents of cards (`carrel-content`).
 
+mod imported;
 mod mastery;
 mod settings;
 mod states;
@@ -22,6 +23,7 @@ use carrel_scheduling::{
     Candidate, CardState, Due, DueSettings, Event, Kind, Limits, Queue, build, due, fold, is_leech,
     mastery, retrievability,
 };
+pub use imported::{MAX_PAST_REVIEWS, PastReview};
 pub use mastery::{MASTERY_CLASSES, WordMastery};
 use rusqlite::Connection;
 pub use settings::{Absence, CardMarks, ReviewSettings};

@@ -4,6 +4,7 @@
 
 mod damage;
 mod full;
+mod imported_reviews;
 mod learning;
 mod note_placement;
 mod notes;

@@ -78,6 +78,10 @@ pub enum Block {
         text: String,
         /// True if the learner may edit the code.
         editable: bool,
+        /// What the program has to print.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        check: Option<CodeCheck>,
     },
     /// A quiz of this course.
     Quiz {
@@ -269,4 +273,16 @@ impl Cover {
             image: None,
         }
     }
+}
+
+/// What a learner's program has to print. Compared without white space at the ends of lines and of the output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CodeCheck {
+    /// The lines that the program reads.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub input: String,
+    /// The output.
+    pub output: String,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    block::AudioRef,
+    block::{AudioRef, ImageRef},
     grading::{QuestionResult, check_answer},
     quiz::{Choice, Question, QuestionKind, Quiz, Response},
     story::{Page, Sentence, Story, VocabularyEntry, WordSpan},
@@ -30,6 +30,11 @@ const ORDERED: usize = 4;
 const MIN_ORDERED: usize = 3;
 /// Number of exercises of the kinds `choose` and `fill`.
 const REPEATED: usize = 2;
+/// Number of pairs to match.
+const PAIRS: usize = 4;
+const MIN_PAIRS: usize = 3;
+/// Changes the seed for the pairs, so that the other exercises are those of earlier releases.
+const PAIRS_SEED: u64 = 0x7061_6972_7300;
 
 /// What the learner does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -47,6 +52,10 @@ pub enum ExerciseKind {
     PictureWord,
     /// Choose the sentence of the page with a picture.
     PictureSentence,
+    /// Match words and pictures: the right sides are `Exercise::pictures`.
+    MatchPictures,
+    /// Match words and their meanings.
+    MatchMeanings,
     /// Listen and type.
     Listen,
     /// Say a sentence aloud and judge oneself. It has no points.
@@ -79,6 +88,10 @@ pub struct Exercise {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub sound: Option<SoundClip>,
+    /// The right sides of the pairs of `match_pictures`, whose texts are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<ImageRef>>", optional)]
+    pub pictures: Vec<ImageRef>,
 }
 
 /// Returns the result of an answer, as for a question of a quiz. Text that was heard is compared without punctuation.
@@ -116,9 +129,70 @@ pub fn story_exercises(story: &Story, quiz: Option<&Quiz>, seed: u32) -> Vec<Exe
     if !has(|q| q.image.is_some()) && !deriver.picture_words() {
         deriver.picture_sentence();
     }
+    let before_sounds = deriver.exercises.len();
     let heard = deriver.listen();
     deriver.say(heard);
+    // Added last: the ids of the others are those of earlier releases.
+    if !has(|q| matches!(q.kind, QuestionKind::Match { .. }))
+        && let Some(pairs) = match_pairs(story, Random(u64::from(seed) ^ PAIRS_SEED))
+    {
+        deriver.exercises.insert(before_sounds, pairs);
+    }
     deriver.exercises
+}
+
+/// Derives pairs of words and pictures or, with too few pictures, of words and meanings.
+fn match_pairs(story: &Story, mut random: Random) -> Option<Exercise> {
+    let fold = |text: &str| fold_answer(text, &story.lang);
+    let mut words = BTreeSet::new();
+    // Each side belongs to one pair alone.
+    let entries: Vec<&VocabularyEntry> = story
+        .vocabulary
+        .iter()
+        .filter(|entry| !entry.word.is_empty() && words.insert(fold(&entry.word)))
+        .collect();
+    let mut pictured: Vec<&VocabularyEntry> = Vec::new();
+    for entry in entries.iter().copied().filter(|entry| entry.image.is_some()) {
+        if pictured.iter().all(|other| other.image != entry.image) {
+            pictured.push(entry);
+        }
+    }
+    let mut meanings = BTreeSet::new();
+    let explained: Vec<&VocabularyEntry> = entries
+        .iter()
+        .filter(|entry| !entry.meaning.is_empty() && meanings.insert(fold(&entry.meaning)))
+        .copied()
+        .collect();
+    let (kind, suitable) = match pictured.len() >= MIN_PAIRS {
+        true => (ExerciseKind::MatchPictures, pictured),
+        false if explained.len() >= MIN_PAIRS => (ExerciseKind::MatchMeanings, explained),
+        false => return None,
+    };
+    let has_pictures = kind == ExerciseKind::MatchPictures;
+    let chosen = random.sample(suitable.len(), PAIRS);
+    let chosen: Vec<&VocabularyEntry> = chosen.into_iter().map(|i| suitable[i]).collect();
+    let right = |entry: &VocabularyEntry| match has_pictures {
+        true => String::new(),
+        false => escaped(&entry.meaning),
+    };
+    let pairs = chosen.iter().map(|entry| (escaped(&entry.word), right(entry))).collect();
+    let pictures = chosen.iter().filter(|_| has_pictures).filter_map(|e| e.image.clone());
+    Some(Exercise {
+        kind,
+        question: Question {
+            id: Slug::new("exercise-match").unwrap_or_else(|_| unreachable!("a valid slug")),
+            prompt: String::new(),
+            points: 1,
+            image: None,
+            audio: None,
+            explanation: String::new(),
+            hints: Vec::new(),
+            hint_penalty: 0,
+            kind: QuestionKind::Match { pairs },
+        },
+        sound: None,
+        pictures: pictures.collect(),
+    })
 }
 
 /// A sentence with its page.
@@ -164,6 +238,7 @@ impl<'a> Deriver<'a> {
                 kind: question,
             },
             sound: None,
+            pictures: Vec::new(),
         });
         let last = self.exercises.len() - 1;
         &mut self.exercises[last]

@@ -18,7 +18,8 @@ mod typed;
 
 pub use attempts::{Submitted, counted_attempts, has_attempts_left, open_attempt};
 pub use block::{
-    AudioRef, BlobRef, Block, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
+    AudioRef, BlobRef, Block, CodeCheck, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody,
+    VideoRef,
 };
 pub use catalogue::{
     CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,

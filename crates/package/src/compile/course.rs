@@ -156,8 +156,8 @@ fn body(
         blocks.extend(match piece {
             Piece::Rich(html) => Some(Block::RichText { html }),
             Piece::Math { mathml, tex } => Some(Block::Math { mathml, tex }),
-            Piece::Code { language, text, editable } => {
-                Some(Block::Code { language, text, editable })
+            Piece::Code { language, text, editable, check } => {
+                Some(Block::Code { language, text, editable, check })
             }
             Piece::Media(media) => media_block(context, file, &media, scope, stories),
         });

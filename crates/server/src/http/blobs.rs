@@ -7,6 +7,7 @@ use super::{
     App,
     api_error::ApiError,
     byte_ranges::{ByteRequest, ServedFile, body_of},
+    dictionaries,
     extract::Path,
 };
 
@@ -23,14 +24,17 @@ pub async fn blob(
     Path(hash): Path<BlobHash>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found(format!("blob {hash} not found"));
-    let known = app.store.blob(hash).await?.ok_or_else(missing)?;
     let shared = if app.settings.public_catalogue { "public" } else { "private" };
+    let cache = format!("{shared}, max-age=31536000, immutable");
+    let Some(known) = app.store.blob(hash).await? else {
+        return dictionaries::database(&app, hash, &request, &cache).await?.ok_or_else(missing);
+    };
     let (mut reply, part) = request.select(&ServedFile {
         what: "blob",
         tag: &format!("\"{hash}\""),
         size: known.size,
         media_type: &known.media_type,
-        cache: &format!("{shared}, max-age=31536000, immutable"),
+        cache: &cache,
     })?;
     if let Some((first, length)) = part {
         let read_error = |e: std::io::Error| {

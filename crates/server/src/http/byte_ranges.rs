@@ -2,7 +2,10 @@
 //!
 //! Not here: where the bytes come from (`blobs`, `updates`).
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    io::{self, SeekFrom},
+};
 
 use axum::{
     body::Body,
@@ -11,7 +14,10 @@ use axum::{
     response::Response,
 };
 use carrel_model::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
-use tokio::io::AsyncRead;
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt, AsyncSeekExt},
+};
 use tokio_util::io::ReaderStream;
 
 use super::{App, api_error::ApiError};
@@ -102,4 +108,10 @@ impl ByteRequest {
 /// Returns a body that is read in chunks, so that a slow client occupies one chunk of memory and no thread.
 pub fn body_of(bytes: impl AsyncRead + Send + 'static) -> Body {
     Body::from_stream(ReaderStream::with_capacity(bytes, CHUNK))
+}
+
+/// Returns a body of `length` bytes of a file from the position `first`.
+pub async fn file_body(mut file: File, first: u64, length: u64) -> io::Result<Body> {
+    file.seek(SeekFrom::Start(first)).await?;
+    Ok(body_of(file.take(length)))
 }

@@ -8,6 +8,7 @@ pub mod auth;
 mod blobs;
 mod byte_ranges;
 pub(crate) mod catalogue;
+mod dictionaries;
 mod extract;
 mod health;
 mod layers;
@@ -25,6 +26,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, middleware::from_fn};
+use carrel_bundle::OfferedPacks;
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     compression::CompressionLayer, decompression::RequestDecompressionLayer,
@@ -65,6 +67,7 @@ pub struct State {
     /// `/health` reports the free space of the disk with this folder.
     pub data_dir: PathBuf,
     pub blobs: Arc<dyn BlobStore>,
+    pub dictionaries: Arc<OfferedPacks>,
     /// Signs the identity proof in the reply to `GET /api/meta`.
     pub signer: Arc<dyn Signer>,
     pub passwords: Passwords,
@@ -88,6 +91,7 @@ impl DataDir {
             data_dir: self.config.data_dir.clone(),
             clock: Arc::clone(&self.config.clock),
             blobs: Arc::clone(&self.blobs),
+            dictionaries: Arc::new(OfferedPacks::of(&self.config.data_dir)),
             signer: Arc::clone(&self.signer),
             passwords: Passwords::new()?,
             tokens: self.token_keys(),

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, health, learner, openapi, start_page, sync, updates,
+    auth, blobs, catalogue, dictionaries, health, learner, openapi, start_page, sync, updates,
 };
 
 /// Returns all routes.
@@ -34,6 +34,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(catalogue::story_manifest)),
         Entry::new(Catalogue, routes!(catalogue::search)),
         Entry::new(Catalogue, routes!(blobs::blob)),
+        Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
         Entry::new(SignedIn, routes!(learner::update_progress)),
         Entry::new(SignedIn, routes!(learner::progress)),
         Entry::new(SignedIn, routes!(sync::push)),

@@ -4,21 +4,17 @@
 //! be cached; the feed and its signature are read again each time.
 
 use std::{
-    io::SeekFrom,
     path::{Path as FilePath, PathBuf},
     time::UNIX_EPOCH,
 };
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-};
+use tokio::fs::File;
 
 use super::{
     App,
     api_error::ApiError,
-    byte_ranges::{ByteRequest, ServedFile, body_of},
+    byte_ranges::{ByteRequest, ServedFile, file_body},
     extract::Path,
 };
 
@@ -35,7 +31,7 @@ pub async fn file(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found(format!("update file {name:?} not found"));
     let path = path_of(app.settings.updates_dir.as_deref(), &name).ok_or_else(missing)?;
-    let mut file = File::open(&path).await.map_err(|_| missing())?;
+    let file = File::open(&path).await.map_err(|_| missing())?;
     let facts = file.metadata().await.map_err(|_| missing())?;
     if !facts.is_file() {
         return Err(missing());
@@ -49,11 +45,10 @@ pub async fn file(
     let (mut reply, part) =
         request.select(&ServedFile { what: "file", tag: &tag, size, media_type, cache })?;
     if let Some((first, length)) = part {
-        file.seek(SeekFrom::Start(first)).await.map_err(|e| {
+        *reply.body_mut() = file_body(file, first, length).await.map_err(|e| {
             tracing::error!(file = %path.display(), error = %e, "failed to read an update file");
             ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
         })?;
-        *reply.body_mut() = body_of(file.take(length));
     }
     Ok(reply)
 }

@@ -1,18 +1,38 @@
-//! A device with its files in a temporary folder.
+//! A device with its files in a temporary folder, and names of rows and routes.
 
 use std::{path::Path, sync::Arc};
 
 use carrel_learning::{
-    Learning,
+    Learning, Step,
     store::{Options, Store},
 };
+use carrel_model::lattice::{ItemKind, Row, RowKey, RowType};
 use carrel_sync::{Engine, Event, Machine, Transport};
 use carrel_system::{Clock, IdGen};
 use carrel_testkit::{
     FakeClock, FakeServer, SeededIds,
-    work::{finished, options},
+    work::{finished, item, options},
 };
 use tempfile::TempDir;
+
+pub const PUSH: &str = "/api/sync/push";
+pub const PULL: &str = "/api/sync/pull";
+
+/// Returns the key of the progress of a section.
+pub fn key(text: &str) -> RowKey {
+    RowKey::of(RowType::Progress, &["section", text])
+}
+/// Returns a step to a percentage of a section, in hundredths.
+pub fn percent(text: &str, percent: u16) -> Step {
+    Step { percent: Some(percent), ..Step::at(ItemKind::Section, item(text)) }
+}
+/// Returns the percentage that the server has.
+pub fn percent_at(server: &FakeServer, text: &str) -> Option<u16> {
+    match server.row(&key(text)) {
+        Some(Row::Progress(p)) => Some(p.percent),
+        _ => None,
+    }
+}
 
 /// A learner's device.
 pub struct Device {

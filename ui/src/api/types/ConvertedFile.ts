@@ -36,4 +36,12 @@ otherCount: number,
 /**
  * Facts about the whole file, in English.
  */
-notes: Array<string>, };
+notes: Array<string>, 
+/**
+ * Number of reviews in the file.
+ */
+reviewCount: number, 
+/**
+ * The reviews are taken over with the course.
+ */
+hasReviews: boolean, };

@@ -3,4 +3,4 @@
 /**
  * What the learner does.
  */
-export type ExerciseKind = "choose" | "next" | "fill" | "order" | "picture_word" | "picture_sentence" | "listen" | "say";
+export type ExerciseKind = "choose" | "next" | "fill" | "order" | "picture_word" | "picture_sentence" | "match_pictures" | "match_meanings" | "listen" | "say";

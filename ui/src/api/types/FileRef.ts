@@ -4,4 +4,8 @@ export type FileRef = { path: string,
 /**
  * BCP 47 tag of the texts of a file that does not state their language: quiz questions, Anki packages.
  */
-lang?: string, };
+lang?: string, 
+/**
+ * Reviews of an Anki package are taken over with its course.
+ */
+reviews?: boolean, };

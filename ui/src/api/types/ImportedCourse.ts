@@ -5,4 +5,8 @@ export type ImportedCourse = { id: Slug, isStory: boolean, title: string,
 /**
  * False: a newer local version was kept.
  */
-imported: boolean, };
+imported: boolean, 
+/**
+ * Number of reviews that were taken over.
+ */
+reviews: number, };

@@ -4,6 +4,6 @@ import type { PassageView } from "./PassageView";
 
 export type NotePlace = { 
 /**
- * `SectionPage::body_hash` of the text in which the passage was selected.
+ * `body_hash` of the section or story in which the passage was selected.
  */
 body: BlobHash, passage: PassageView, };

@@ -9,6 +9,8 @@ export interface Passage {
 
 /** Returns the element with the text of a block; `undefined` if its text is not in the page as it is compiled. */
 export function textRoot(block: Element): Element | undefined {
+  // A page of a story.
+  if (block.matches(".story-text")) return block;
   return block.matches(".rich_text, .math") ? (block.querySelector(".rich") ?? undefined) : undefined;
 }
 export const blockNumber = (block: Element): number => Number((block as HTMLElement).dataset["block"]);
@@ -35,8 +37,11 @@ export function selectedRange(text: Element): Range | undefined {
   return text.contains(range.commonAncestorContainer) || range.intersectsNode(text) ? range : undefined;
 }
 
-/** Returns the paragraph at the line that is being read, or the whole block if it has no paragraphs. */
-export function currentPassage(text: Element, body: SectionBody): Passage | undefined {
+/**
+ * Returns the paragraph at the line that is being read, or the whole block if it has no paragraphs; in a story, the
+ * sentence that is being narrated, if there is one. `body`: that of a section.
+ */
+export function currentPassage(text: Element, body?: SectionBody): Passage | undefined {
   const line = innerHeight * 0.3;
   const blocks = [...text.querySelectorAll("[data-block]")];
   const focused = document.activeElement?.closest("[data-block]");
@@ -47,14 +52,18 @@ export function currentPassage(text: Element, body: SectionBody): Passage | unde
   if (!block) return undefined;
   const root = textRoot(block);
   if (!root) {
-    const content = body.blocks[blockNumber(block)];
+    const content = body?.blocks[blockNumber(block)];
     const quote = content ? plainText(content) : "";
     return quote ? { place: { block: blockNumber(block), start: 0, end: [...quote].length }, quote } : undefined;
   }
   const paragraphs = [...root.querySelectorAll("p, li, h1, h2, h3, h4, h5, h6, pre, tr, blockquote")].filter(
     (one) => !one.querySelector("p, li, blockquote"),
   );
-  const paragraph = paragraphs.findLast((one) => one.getBoundingClientRect().top <= line) ?? paragraphs[0] ?? root;
+  const paragraph =
+    root.querySelector(".sentence.now") ??
+    paragraphs.findLast((one) => one.getBoundingClientRect().top <= line) ??
+    paragraphs[0] ??
+    root;
   const range = document.createRange();
   range.selectNodeContents(paragraph);
   return inBlock(block, range);

@@ -111,7 +111,8 @@ export class TextMap {
         for (let at = 0; at < child.data.length; at++) this.#add(child.data[at]!, child, at);
       } else if (child instanceof Element && !isMarker(child)) {
         const isFormula = inFormula || child.localName === "math";
-        const isInline = isFormula || INLINE.has(child.localName);
+        // Words of a story are buttons.
+        const isInline = isFormula || INLINE.has(child.localName) || child.matches("button.word");
         if (!isInline) this.#add(" ", undefined, 0);
         this.#read(child, isFormula);
         if (!isInline) this.#add(" ", undefined, 0);

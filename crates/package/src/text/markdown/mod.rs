@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use carrel_model::Slug;
+use carrel_model::{Slug, content::CodeCheck};
 use pulldown_cmark::{Event, Options, Tag, TagEnd};
 
 mod delimiters;
@@ -97,6 +97,7 @@ pub(crate) enum Piece {
         language: String,
         text: String,
         editable: bool,
+        check: Option<CodeCheck>,
     },
     Media(Media),
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: the parser (`events`), media (the caller compiles them).
 
+use carrel_model::content::CodeCheck;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Tag, TagEnd};
 
 use super::events::Spanned;
@@ -25,7 +26,12 @@ pub(super) struct BlockReader<'a, 't> {
     /// Byte offset at which the current run of rich text starts.
     rich_start: usize,
     pieces: Vec<Piece>,
+    /// The last checked program, and where it starts.
+    checked: Option<(usize, usize)>,
 }
+
+/// Languages of programs that the app can run, in lower case.
+const RUNNABLE: [&str; 4] = ["javascript", "js", "python", "py"];
 
 impl<'a, 't> BlockReader<'a, 't> {
     pub fn new(
@@ -46,6 +52,7 @@ impl<'a, 't> BlockReader<'a, 't> {
             rich: Vec::new(),
             rich_start: 0,
             pieces: Vec::new(),
+            checked: None,
         }
     }
 
@@ -57,6 +64,7 @@ impl<'a, 't> BlockReader<'a, 't> {
             i = end;
         }
         self.flush();
+        self.end_check();
         self.footnotes_section(events);
         self.pieces
     }
@@ -103,24 +111,71 @@ impl<'a, 't> BlockReader<'a, 't> {
                 };
                 let mut words = info.split_whitespace();
                 let language = words.next().unwrap_or_default().to_owned();
-                let mut editable = false;
+                if self.add_to_check(&language, &text) {
+                    return;
+                }
+                let (mut editable, mut check) = (false, None);
                 for word in words {
                     if word == "editable" {
                         editable = true;
+                    } else if word == "check" {
+                        editable = true;
+                        self.end_check();
+                        check = Some(CodeCheck::default());
+                        self.checked = Some((self.pieces.len(), events[0].1.start));
                     } else {
                         let message = format!("unknown option {word:?} after the language");
                         self.problems.warn(
                             self.lines.at(events[0].1.start),
                             "code-word",
                             message,
-                            "the only option is `editable`",
+                            "the options are `editable` and `check`",
                         );
                     }
                 }
-                self.pieces.push(Piece::Code { language, text, editable });
+                self.pieces.push(Piece::Code { language, text, editable, check });
             }
             Event::Start(Tag::FootnoteDefinition(_)) => {}
             _ => self.rich(events),
+        }
+    }
+
+    /// Adds an `input` or `output` block to the check of the program before it. Returns false if there is none.
+    fn add_to_check(&mut self, language: &str, text: &str) -> bool {
+        let Some((at, _)) = self.checked else { return false };
+        let is_next = at + 1 == self.pieces.len();
+        let Some(Piece::Code { check: Some(check), .. }) = self.pieces.get_mut(at) else {
+            return false;
+        };
+        match language {
+            _ if !is_next => false,
+            "input" if check.input.is_empty() => {
+                text.clone_into(&mut check.input);
+                true
+            }
+            "output" if check.output.is_empty() => {
+                text.clone_into(&mut check.output);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reports a check that has no output, or whose program cannot be run.
+    fn end_check(&mut self) {
+        let Some((at, start)) = self.checked.take() else { return };
+        let Some(Piece::Code { language, check: Some(check), .. }) = self.pieces.get(at) else {
+            return;
+        };
+        let line = self.lines.at(start);
+        if !RUNNABLE.contains(&language.to_lowercase().as_str()) {
+            let message = format!("a program in {language:?} cannot be run, so it is not checked");
+            let hint = "only JavaScript and Python can be run; write `editable` or nothing";
+            self.problems.error(line, "code-check", message, hint);
+        } else if check.output.trim().is_empty() {
+            let message = "the program is checked, but what it has to print is not stated";
+            let hint = "add a block ```output directly after it, with the expected output";
+            self.problems.error(line, "code-check", message, hint);
         }
     }
 

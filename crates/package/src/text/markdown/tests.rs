@@ -32,7 +32,7 @@ fn consecutive_rich_text_is_one_piece_and_other_blocks_are_separate() {
     let [
         Piece::Rich(first),
         Piece::Media(media),
-        Piece::Code { language, text, editable },
+        Piece::Code { language, text, editable, check: None },
         Piece::Math { mathml, tex },
         Piece::Rich(last),
     ] = pieces.as_slice()
@@ -50,6 +50,38 @@ fn consecutive_rich_text_is_one_piece_and_other_blocks_are_separate() {
     assert_eq!((language.as_str(), text.as_str(), *editable), ("python", "print(1)\n", true));
     assert!(mathml.contains("display=\"block\"") && tex == "a^2");
     assert_eq!(last, "<p>end</p>");
+}
+
+#[test]
+fn a_checked_program_has_its_input_and_output() {
+    let of = |text: &str| -> (Vec<Piece>, Vec<String>) { pieces(text) };
+    let (found, problems) = of(
+        "```python check\nprint(1)\n```\n\n```input\n5\n```\n\n```output\n1\n\n2\n```\n\nend\n\n```output\nx\n```\n",
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+    let [Piece::Code { text, editable, check: Some(check), .. }, Piece::Rich(_), after] =
+        found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((text.as_str(), *editable), ("print(1)\n", true));
+    assert_eq!((check.input.as_str(), check.output.as_str()), ("5\n", "1\n\n2\n"));
+    // A block of its own after other text.
+    assert!(matches!(after, Piece::Code { language, check: None, .. } if language == "output"));
+    // Without `check`, output is shown.
+    let (found, problems) = of("```python editable\nx\n```\n```output\n1\n```\n");
+    assert_eq!((found.len(), problems.len()), (2, 0), "{problems:?}");
+
+    for (text, problem) in [
+        ("a\n\n```python check\nx\n```\n", "a.md:3: error[code-check]"),
+        ("```python check\nx\n```\n\nb\n\n```output\n1\n```\n", "a.md:1: error[code-check]"),
+        ("```python check\nx\n```\n```input\n1\n```\n", "a.md:1: error[code-check]"),
+        ("```python check\nx\n```\n```output\n \n```\n", "a.md:1: error[code-check]"),
+        ("```rust check\nx\n```\n```output\n1\n```\n", "a.md:1: error[code-check]"),
+    ] {
+        let (_, problems) = of(text);
+        assert!(problems.iter().any(|p| p.starts_with(problem)), "{text:?}: {problems:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,12 @@
 //! A pack is two files in the folder: `HASH.sqlite`, its database, and `ID.json`, its signed header. The header is
 //! written last, so an interrupted installation leaves only a database without header, which the next start deletes.
 //!
-//! Not here: the format and the look-up (`carrel_dictionary`), reading the file (`bundle::import_dictionary`).
+//! `ID.wanted` names the pack of a download that goes on when the account of its server is open.
+//!
+//! Not here: the format and the look-up (`carrel_dictionary`), reading a file (`bundle::import_dictionary`).
+
+mod downloads;
+mod offers;
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +18,18 @@ use std::{
     sync::Arc,
 };
 
-use carrel_bundle::{DictionaryBundle, DictionaryFacts};
+use carrel_bundle::{DictionaryBundle, DictionaryFacts, DictionaryHeader};
 use carrel_dictionary::Pack;
 use carrel_model::{Slug, text::language};
-use carrel_system::files::write_atomic;
+use carrel_system::{blocking, files::write_atomic};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
+pub use self::offers::OfferedDictionary;
+pub(crate) use self::{
+    downloads::{DictionaryDownloads, Downloader},
+    offers::{PATH, check_key, parse},
+};
 use crate::{Error, Result};
 
 /// Folder of the packs, below the data folder.
@@ -33,6 +44,14 @@ pub struct Dictionaries {
 }
 
 type Packs = BTreeMap<Slug, Arc<Dictionary>>;
+
+/// A requested download, in its file.
+#[derive(Serialize, Deserialize)]
+struct Wanted {
+    /// Address of the server, without a trailing slash.
+    server: String,
+    header: DictionaryHeader,
+}
 
 /// An installed pack.
 #[derive(Debug)]
@@ -104,6 +123,51 @@ impl Dictionaries {
         })
     }
 
+    /// Stores that a pack is to be downloaded from a server. Blocking.
+    pub(crate) fn set_wanted(&self, server: &str, bundle: &DictionaryBundle) -> Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let wanted = Wanted { server: server.to_owned(), header: bundle.header.clone() };
+        Ok(write_atomic(&self.wanted_file(&bundle.facts.id), &serde_json::to_vec(&wanted)?)?)
+    }
+    /// Ends the request of a download. An error is only logged: the download is then repeated after the next start.
+    pub(crate) async fn forget_wanted(&self, id: &Slug) {
+        let path = self.wanted_file(id);
+        let _ = blocking(move || {
+            remove(&path);
+            Ok::<_, Error>(())
+        })
+        .await;
+    }
+    /// Returns the downloads that were requested and have not ended, with the server of each. Blocking.
+    pub(crate) fn wanted(&self) -> Result<Vec<(String, DictionaryBundle)>> {
+        let mut wanted = Vec::new();
+        for path in self.files()?.iter().filter(|path| has_extension(path, "wanted")) {
+            let read = || -> Result<_> {
+                let Wanted { server, header } = serde_json::from_slice(&fs::read(path)?)?;
+                Ok((server, DictionaryBundle::checked(header)?))
+            };
+            match read() {
+                Ok(found) => wanted.push(found),
+                Err(e) => {
+                    tracing::warn!(path = %path.display(), error = %e, "a download cannot go on");
+                    remove(path);
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let files = match fs::read_dir(&self.folder) {
+            Ok(files) => files,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e.into()),
+        };
+        Ok(files.map(|f| Ok(f?.path())).collect::<std::io::Result<_>>()?)
+    }
+    fn wanted_file(&self, id: &Slug) -> PathBuf {
+        self.folder.join(format!("{id}.wanted"))
+    }
     fn with_packs<T>(&self, f: impl FnOnce(&mut Packs) -> Result<T>) -> Result<T> {
         let mut packs = self.packs.lock();
         match packs.as_mut() {
@@ -127,14 +191,7 @@ impl Dictionaries {
     /// without a header are deleted.
     fn load(&self) -> Result<Packs> {
         let mut packs = Packs::new();
-        let files = match fs::read_dir(&self.folder) {
-            Ok(files) => files,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(packs),
-            Err(e) => return Err(e.into()),
-        };
-        let paths: Vec<PathBuf> = files.map(|f| Ok(f?.path())).collect::<std::io::Result<_>>()?;
-        let has_extension =
-            |path: &Path, extension| path.extension().is_some_and(|e| e == extension);
+        let paths = self.files()?;
         let mut kept = Vec::new();
         for path in paths.iter().filter(|path| has_extension(path, "json")) {
             let mut read = || -> Result<Dictionary> {
@@ -163,6 +220,10 @@ impl Dictionaries {
         }
         Ok(packs)
     }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|e| e == extension)
 }
 
 fn remove(path: &Path) {
