@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
     ("carrel-precis", &[], &[]),
+    ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
     (
         "carrel-learning",
@@ -130,6 +131,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-fonts",
             "carrel-listener",
             "carrel-precis",
+            "carrel-roster",
         ],
         &["carrel-testkit"],
     ),
