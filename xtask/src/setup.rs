@@ -54,6 +54,7 @@ impl Part {
                 "gcc-aarch64-linux-gnu",
                 "libc6-dev-arm64-cross",
                 "qemu-user",
+                "musl-tools",
             ],
             Self::Installers => &["nsis", "wixl", "msitools"],
             Self::Packages => &[

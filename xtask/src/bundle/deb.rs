@@ -80,8 +80,10 @@ fn pack(folder: &Path, file: &Path, is_quick: bool) -> Result {
     if let Some(dir) = file.parent() {
         fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     }
-    let args = ["--root-owner-group", "-Zxz", if is_quick { "-z0" } else { "-z9" }, "--build"];
-    sh::output(sh::program("dpkg-deb").args(args).args([folder, file])).map(drop)
+    let level: &[&str] = if is_quick { &["-z0"] } else { &["-z9", "-Sextreme"] };
+    let mut dpkg = sh::program("dpkg-deb");
+    dpkg.args(["--root-owner-group", "-Zxz"]).args(level).arg("--build").args([folder, file]);
+    sh::output(&mut dpkg).map(drop)
 }
 
 #[cfg(test)]

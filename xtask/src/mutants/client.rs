@@ -95,6 +95,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-learning", "-E", "test(note)"],
     },
     Mutant {
+        name: "a passage whose last words occur twice is placed",
+        file: "crates/learning/src/notes/placement.rs",
+        good: "            || best.has_other_end\n",
+        bad: "",
+        tests: unit!("carrel-learning", "a_long_passage_is_found_by_its_ends"),
+    },
+    Mutant {
+        name: "a repeated sentence is placed by surroundings that are only similar",
+        file: "crates/learning/src/notes/placement.rs",
+        good: "weaker >= 1.0",
+        bad: "weaker >= MIN_CONTEXT_IF_UNSURE",
+        tests: unit!("carrel-learning", "a_passage_that_was_repeated_needs_unchanged_surroundings"),
+    },
+    Mutant {
         name: "a changed word at the edge of a passage moves the edge",
         file: "crates/learning/src/notes/placement.rs",
         good: "if end <= start || !self.has_certain_edges(start, end) {",

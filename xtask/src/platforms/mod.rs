@@ -1,5 +1,6 @@
 //! `platforms`: checks the app for systems other than this one. Windows programs are linked, and their tests run under
-//! Wine; the states of cards are computed on an emulated ARM processor; Android, macOS and iOS are type-checked.
+//! Wine; the states of cards are computed on an emulated ARM processor and with musl; Android, macOS and iOS are
+//! type-checked.
 //!
 //! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
 //! Shipped builds are made on the systems themselves. All output is written to target-platforms/.
@@ -15,6 +16,7 @@ use crate::{
 };
 
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
+const MUSL: &str = "x86_64-unknown-linux-musl";
 
 /// A platform that can be selected on the command line.
 struct Platform {
@@ -26,6 +28,7 @@ const PLATFORMS: &[Platform] = &[
     Platform { name: "windows", run: windows },
     Platform { name: "wine", run: wine_tests },
     Platform { name: "arm64", run: arm64 },
+    Platform { name: "musl", run: musl },
     Platform { name: "android", run: android },
     Platform { name: "macos", run: macos },
     Platform { name: "ios", run: ios },
@@ -37,7 +40,9 @@ pub fn run(args: &[String]) -> Result {
         .filter(|platform| args.is_empty() || args.iter().any(|arg| arg == platform.name))
         .collect();
     if chosen.is_empty() || chosen.len() < args.len() {
-        return Err("unknown platform\nhint: windows, wine, arm64, android, macos, ios".into());
+        return Err(
+            "unknown platform\nhint: windows, wine, arm64, musl, android, macos, ios".into()
+        );
     }
     setup::install_packages(&[Part::Platforms])?;
     let mut lines = Vec::new();
@@ -132,6 +137,33 @@ fn arm64() -> Result {
         .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc")
         // An emulator runs code without optimisation for minutes.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+        .args(["--package", "carrel-scheduling", "--test", "golden"]);
+    sh::run(&mut command)
+}
+
+/// The only function of glibc that gcc's unwinding library calls. Says that it knows no program, so that a panic ends the
+/// test at once instead of unwinding.
+const FIND_OBJECT_SOURCE: &str = "int _dl_find_object(void *pc, void *found) { return -1; }\n";
+
+/// Computes the states of cards in a static program with musl, whose mathematical functions are not those of glibc.
+fn musl() -> Result {
+    // Rust links `libunwind.a`, which musl does not include. The library of gcc has the same functions.
+    let library = sh::output(Command::new("gcc").arg("-print-file-name=libgcc_eh.a"))?;
+    let dir = target_dir().join("musl");
+    let (unwind, source) = (dir.join("libunwind.a"), dir.join("find_object.c"));
+    let object = source.with_extension("o");
+    sh::write_if_changed(&source, FIND_OBJECT_SOURCE)?;
+    fs::copy(library.trim(), &unwind).map_err(|e| format!("{}: {e}", unwind.display()))?;
+    sh::run(Command::new("musl-gcc").args(["-c", "-o"]).args([&object, &source]))?;
+    sh::run(Command::new("ar").arg("r").args([&unwind, &object]))?;
+    let mut command = cargo("test", MUSL);
+    command
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc")
+        .env(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS",
+            format!("-Clink-self-contained=no -Lnative={}", dir.display()),
+        )
+        .env("CC_x86_64_unknown_linux_musl", "musl-gcc")
         .args(["--package", "carrel-scheduling", "--test", "golden"]);
     sh::run(&mut command)
 }

@@ -11,8 +11,7 @@ use super::myers::{MAX_PATTERN, Pattern};
 const MIN_QUOTE: f64 = 0.8;
 /// Least similarity of the text before or after the quote; of both if the quote is short or is known only by its ends.
 const MIN_CONTEXT: f64 = 0.6;
-/// Least similarity of both if the quote was changed, or if other passages resembled it when the note was written. More
-/// than `BLOCK_EDGE`.
+/// Least similarity of both if the quote was changed. More than `BLOCK_EDGE`.
 const MIN_CONTEXT_IF_UNSURE: f64 = 0.85;
 /// Similarity of the surroundings at an edge of the block, if the quote was there: there is nothing to compare.
 const BLOCK_EDGE: f64 = 0.7;
@@ -81,6 +80,8 @@ struct Candidate {
     suffix: f64,
     /// Errors of the first and of the last characters of the quote.
     errors: (usize, usize),
+    /// The last characters of the quote occur more than once near its former end.
+    has_other_end: bool,
 }
 
 impl Candidate {
@@ -193,7 +194,10 @@ impl BodyText {
             true => (best.prefix, best.suffix),
             false => (best.suffix, best.prefix),
         };
-        let is_surrounded = if rivals > 0 || is_changed {
+        let is_surrounded = if rivals > 0 {
+            // Passages that repeat each other often have similar surroundings too.
+            weaker >= 1.0
+        } else if is_changed {
             weaker >= MIN_CONTEXT_IF_UNSURE
         } else if quote.is_short() || !quote.is_whole() {
             weaker >= MIN_CONTEXT
@@ -203,6 +207,7 @@ impl BodyText {
         if !is_unlike_rivals
             || !is_most_similar
             || !is_surrounded
+            || best.has_other_end
             || best.total() < runner_up.max(rival) + MIN_LEAD
         {
             return (Placement::Orphan, compared);
@@ -351,6 +356,9 @@ impl Search<'_> {
             }
         };
         let shown = (self.quote.first.len() + self.quote.last.len()) as f64;
+        let differ = |a: usize, b: usize| a.abs_diff(b) > EDGE_INSIDE;
+        let has_other_end =
+            ends.first().is_some_and(|(a, _)| ends.iter().any(|(b, _)| differ(*a, *b)));
         let mut best: Option<(f64, Candidate)> = None;
         for (end, last_errors) in ends.into_iter().take(MAX_LONG_CANDIDATES) {
             let trimmed = chars[start..end].iter().rev().take_while(|c| **c == ' ').count();
@@ -374,6 +382,7 @@ impl Search<'_> {
                         prefix,
                         suffix,
                         errors: (errors, last_errors),
+                        has_other_end,
                     },
                 ));
             }
@@ -533,6 +542,26 @@ mod tests {
     }
 
     #[test]
+    fn a_passage_that_was_repeated_needs_unchanged_surroundings() {
+        let quote = "Who can I read to?";
+        let before = "I like to read. Who can I read to? My sister is asleep in the big bed. Who can I read to? \
+                      My mother and my grandmother are busy. Who can I read to? My father and my uncle are busy.";
+        let third = |after: &str| {
+            let hash = BlobHash::of(b"before");
+            let body = BodyText::new(&hash, [before]);
+            let start = before.rfind(quote).unwrap();
+            let passage = Passage { block: 0, start, end: start + quote.len() };
+            let later = BodyText::new(&BlobHash::of(b"after"), [after]);
+            let found = later.place(&body.anchor(&hash, passage).unwrap()).passage();
+            found.map(|passage| passage.start)
+        };
+        let moved = format!("Once. {before}");
+        assert_eq!(third(&moved), moved.rfind(quote));
+        let other = before.replace("grandmother are busy", "grandmothers are busy");
+        assert_eq!(third(&other), None);
+    }
+
+    #[test]
     fn a_long_passage_is_found_by_its_ends() {
         let text = "One day the children went to the river. They took a net that their uncle had made \
             for them in winter. They took bread. \
@@ -546,6 +575,11 @@ mod tests {
         assert_eq!(placed(&[text], quote, &[&later]), Some(expected));
         let cut = &text[..text.find("The water was").unwrap()];
         assert_eq!(placed(&[text], quote, &[cut]), None, "its end is missing");
+        let end = "The water was cold and clear that morning.";
+        for double in [end, "The water was cold and very clear that morning."] {
+            let doubled = text.replace(end, &format!("{end} {double}"));
+            assert_eq!(placed(&[text], quote, &[&doubled]), None, "two ends");
+        }
     }
 
     #[test]

@@ -291,8 +291,10 @@ fn check(note: &Note, edition: &Edition, counts: &mut Counts, name: &str) {
     let is_repeated = |sentence: &Sentence| sentence.text.matches(&note.text).count() > 1;
     let right = match (first, last) {
         (Some((first, begin)), Some((last, _))) => {
-            is(first, note.first)
-                && is(last, note.last)
+            // The marked text word for word, from or to the right sentence: the other one has a double that is equal.
+            let is_repeated_exactly =
+                text == note.text && (first.id == note.first || last.id == note.last);
+            (is(first, note.first) && is(last, note.last) || is_repeated_exactly)
                 && (!note.is_part
                     || first.changed
                     || is_repeated(first)
