@@ -26,6 +26,8 @@ pub(crate) enum Field {
     Family,
     Role,
     State,
+    /// Whether the person is suspended: yes or no.
+    Suspended,
     Lang,
     Class,
     /// Classes in which the person is an instructor.
@@ -42,7 +44,7 @@ const HEADINGS: &[(Field, &str)] = &[
     (
         Field::SourceId,
         "source id|sourced id|sis user id|sis id|student sis id|external id|id number|student id|\
-         student number|student no|pupil id|pupil number|learner id|person id|user id|\
+         student number|student no|pupil id|pupil number|learner id|person id|user id|employee id|staff id|teacher id|\
          admission number|admission no|upn|local id|identifier|id|matricule|numéro étudiant|\
          numéro élève|numéro d'élève|n° élève|INE|Schülernummer|Schüler-ID|Matrikelnummer|\
          Personalnummer|matrícula|número de matrícula|número de control|número de estudiante|\
@@ -52,7 +54,7 @@ const HEADINGS: &[(Field, &str)] = &[
     ),
     (
         Field::Login,
-        "login|login name|username|user name|sis login id|login id|user login|account|account name|\
+        "login|login name|username|user name|user principal name|sis login id|login id|user login|account|account name|\
          user|nom d'utilisateur|nom utilisateur|identifiant|identifiant de connexion|compte|\
          Benutzername|Anmeldename|Login-Name|Benutzer|Kennung|nombre de usuario|usuario|cuenta|\
          nome de usuário|utilizador|nome de utilizador|nome utente|utente|gebruikersnaam|\
@@ -97,8 +99,12 @@ const HEADINGS: &[(Field, &str)] = &[
     ),
     (
         Field::State,
-        "status|account status|enrolment status|enrollment status|état|statut|Zustand|stato|الحالة|\
+        "status|account status|active|enabled|actif|aktiv|activo|ativo|نشط|enrolment status|enrollment status|état|statut|Zustand|stato|الحالة|\
          статус|状态|状態|상태",
+    ),
+    (
+        Field::Suspended,
+        "suspended|disabled|suspendu|désactivé|gesperrt|suspendido|suspenso|sospeso|موقوف",
     ),
     (
         Field::Lang,
@@ -117,7 +123,10 @@ const HEADINGS: &[(Field, &str)] = &[
         "teaches|teaches classes|teacher of|coach classes|instructor of|enseigne|professeur de|\
          unterrichtet|enseña|leciona|يدرس|يدرّس",
     ),
-    (Field::ClassSourceId, "class id|class sourced id|section id|id classe|Klassen-ID|id clase"),
+    (
+        Field::ClassSourceId,
+        "class id|class sourced id|section id|section sis id|id classe|Klassen-ID|id clase",
+    ),
     (Field::ClassCarrelId, "carrel class id"),
     (Field::Courses, "courses|course ids|cours|Kurse|cursos|الدورات"),
 ];
@@ -147,12 +156,12 @@ const ROLES: &[(Role, &str)] = &[
 const STATES: &[(State, &str)] = &[
     (
         State::Active,
-        "active|enabled|enrolled|current|actif|active (f)|inscrit|aktiv|activo|activa|ativo|attivo|\
+        "active|true|yes|y|oui|ja|sí|sim|نعم|是|enabled|enrolled|current|actif|active (f)|inscrit|aktiv|activo|activa|ativo|attivo|\
          actief|نشط|فعال|активен|активный|启用|在读|有効",
     ),
     (
         State::Suspended,
-        "suspended|inactive|disabled|suspendu|suspendue|inactif|gesperrt|inaktiv|suspendido|inactivo|\
+        "suspended|false|no|n|non|nein|não|لا|否|inactive|disabled|suspendu|suspendue|inactif|gesperrt|inaktiv|suspendido|inactivo|\
          suspenso|inativo|sospeso|موقوف|معلق|غير نشط|停用|休学|неактивен",
     ),
     (
@@ -190,7 +199,10 @@ fn words<T: Copy>(lists: &[(T, &str)]) -> Words<T> {
 
 fn heading(text: &str) -> Option<(Field, usize)> {
     static WORDS: OnceLock<Words<Field>> = OnceLock::new();
-    WORDS.get_or_init(|| words(HEADINGS)).get(&folded(text)).copied()
+    let words = WORDS.get_or_init(|| words(HEADINGS));
+    // `First Name [Required]`, `Email (optional)`.
+    let plain = || text.split(['[', '(']).next().unwrap_or_default();
+    words.get(&folded(text)).or_else(|| words.get(&folded(plain()))).copied()
 }
 
 pub(crate) fn role(text: &str) -> Option<Role> {
@@ -265,6 +277,8 @@ mod tests {
             ("اسم المُستخدم", Field::Login),
             ("N° élève", Field::SourceId),
             ("Last Name, First Name", Field::SortableName),
+            ("First Name [Required]", Field::Given),
+            ("Email* (school)", Field::Email),
             ("クラス", Field::Class),
         ] {
             assert_eq!(heading(text).map(|(field, _)| field), Some(field), "{text}");

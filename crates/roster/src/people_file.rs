@@ -8,7 +8,7 @@ use crate::{
     Result, cells,
     columns::{self, Field},
     problem::{Place, Problem, Reason, Severity},
-    records::{Cell, ClassRecord, MemberRole, PersonRecord, Record, StatedRole},
+    records::{Cell, ClassRecord, MemberRole, PersonRecord, Record, State, StatedRole},
     table::{Encoding, Row, Source, Table},
 };
 
@@ -59,7 +59,7 @@ pub(crate) fn read(
         let Some(row) = table.next_row()? else { break };
         let mut reader = RowReader::new(row, &headings, &columns);
         reader.is_damaged = is_damaged;
-        if !reader.is_filled() || reader.is_heading() {
+        if !reader.is_misread && (!reader.is_filled() || reader.is_heading()) {
             let first = row.cells().find(|cell| !cell.trim().is_empty()).unwrap_or_default();
             emit(Record::Problem(Problem::new(&reader.place, None, first, Reason::Skipped)))?;
             continue;
@@ -80,6 +80,8 @@ struct RowReader<'r> {
     place: Place,
     problems: Vec<Problem>,
     is_damaged: bool,
+    /// Cells of the row may belong to other rows or columns.
+    is_misread: bool,
 }
 
 impl<'r> RowReader<'r> {
@@ -94,7 +96,8 @@ impl<'r> RowReader<'r> {
         if let Some(at) = (headings.len()..row.len()).find(is_extra) {
             problems.push(Problem::new(&place, None, row.cell(at), Reason::ExtraCells));
         }
-        Self { row, headings, columns, place, problems, is_damaged: false }
+        let is_misread = problems.iter().any(|problem| problem.severity() == Severity::Error);
+        Self { row, headings, columns, place, problems, is_damaged: false, is_misread }
     }
 
     /// Returns true if a column with a known heading has a value.
@@ -102,18 +105,36 @@ impl<'r> RowReader<'r> {
         self.columns.values().flatten().any(|at| !cells::trimmed(self.row.cell(*at)).is_empty())
     }
 
-    /// Returns true for the second row of headings of a grade book, its test person, and rows of totals.
+    /// Returns true for rows that are no people: headings that are repeated, the second row of headings of a grade
+    /// book, its test person, totals, and sentences of the program that wrote the file.
     fn is_heading(&self) -> bool {
-        let is_empty = |field: &Field| {
-            self.columns.get(field).is_none_or(|columns| {
-                columns.iter().all(|at| cells::trimmed(self.row.cell(*at)).is_empty())
-            })
+        let cell = |at: usize| cells::trimmed(self.row.cell(at));
+        let filled: Vec<&str> =
+            (0..self.row.len()).map(cell).filter(|cell| !cell.is_empty()).collect();
+        let Some(first) = filled.first() else { return false };
+        let is_repeated = self
+            .columns
+            .values()
+            .flatten()
+            .all(|at| columns::folded(cell(*at)) == columns::folded(&self.headings[*at]));
+        let is_name = |field: &&Field| {
+            [Field::Name, Field::SortableName, Field::Given, Field::Family, Field::Class]
+                .contains(field)
         };
-        [Field::Login, Field::Email, Field::SourceId, Field::CarrelId].iter().all(is_empty)
-            && self.row.cells().find(|cell| !cells::trimmed(cell).is_empty()).is_some_and(|first| {
-                let folded = columns::folded(first);
-                HEADING_ROWS.contains(&folded.trim_end_matches(char::is_numeric))
-            })
+        let names = self.columns.keys().filter(is_name).filter_map(|field| self.columns.get(field));
+        // A name without a login is a person, and an error.
+        let is_sentence = filled.len() == 1
+            && self.columns.len() > 1
+            && names.flatten().all(|at| cell(*at).is_empty())
+            && (first.split_whitespace().count() >= 4 || first.contains(": "));
+        let has_no_key = [Field::Login, Field::Email, Field::SourceId, Field::CarrelId]
+            .iter()
+            .filter_map(|field| self.columns.get(field))
+            .flatten()
+            .all(|at| cell(*at).is_empty());
+        let folded = columns::folded(first);
+        let is_total = HEADING_ROWS.contains(&folded.trim_end_matches(char::is_numeric));
+        is_repeated || is_sentence || has_no_key && is_total
     }
 
     fn problem(&mut self, at: usize, value: &str, reason: Reason) {
@@ -201,19 +222,16 @@ impl<'r> RowReader<'r> {
         let login = self.key(Field::Login).or_else(|| self.key(Field::Email));
         let (mut given, mut family) = (self.field(Field::Given), self.field(Field::Family));
         let mut name = self.field(Field::Name);
-        if let Some(sortable) = self.field(Field::SortableName) {
-            match sortable.text.split_once(',') {
-                Some((before, after))
-                    if !after.contains(',') && given.is_none() && family.is_none() =>
-                {
-                    let part = |text: &str| {
-                        let text = cells::trimmed(text).to_owned();
-                        (!text.is_empty()).then(|| Cell { text, column: sortable.column.clone() })
-                    };
-                    (family, given) = (part(before), part(after));
-                }
-                _ => name = name.or(Some(sortable)),
-            }
+        let sortable = self.field(Field::SortableName);
+        let has_parts = [Field::Given, Field::Family].iter().any(|f| self.columns.contains_key(f));
+        if let Some(cell) = sortable.as_ref().or(name.as_ref()).filter(|_| !has_parts)
+            && let Some((before, after)) = family_and_given(&cell.text)
+        {
+            let part = |text: &str| Cell { text: text.to_owned(), column: cell.column.clone() };
+            (family, given) = (Some(part(before)), Some(part(after)));
+            name = name.filter(|_| sortable.is_some());
+        } else {
+            name = name.or(sortable);
         }
         let role = self.field(Field::Role).and_then(|cell| {
             let role = columns::role(&cell.text);
@@ -222,13 +240,20 @@ impl<'r> RowReader<'r> {
             }
             Some(StatedRole { role: role?, keeps_administrator: false })
         });
-        let state = self.field(Field::State).and_then(|cell| {
+        let states = [Field::State, Field::Suspended].map(|field| {
+            let cell = self.field(field)?;
             let state = columns::state(&cell.text);
             if state.is_none() {
                 self.of_cell(&cell, Reason::BadState);
             }
             state
         });
+        // "yes" in the column of suspended people is read as active.
+        let state = match states {
+            [Some(State::Active) | None, Some(State::Active)] => Some(State::Suspended),
+            [None, Some(_)] => Some(State::Active),
+            [state, _] => state,
+        };
         let lang = self.field(Field::Lang).and_then(|cell| {
             let tag = language_tag::language_tag(&cell.text).ok();
             if tag.is_none() {
@@ -334,9 +359,9 @@ impl<'r> RowReader<'r> {
             return self.problems.into_iter().map(Record::Problem).chain(records).collect();
         }
         // A row with parts of other rows hides people.
-        let is_broken = self.row.problems.iter().any(|(_, r)| r.severity() == Severity::Error);
+        let is_misread = self.is_misread;
         let person = records.into_iter().find_map(|record| match record {
-            Record::Person(person) if !is_broken => Some(person),
+            Record::Person(person) if !is_misread => Some(person),
             _ => None,
         });
         let text = |cell: &Option<Cell>| cell.as_ref().map(|cell| cell.text.clone());
@@ -347,6 +372,16 @@ impl<'r> RowReader<'r> {
             login: person.as_ref().and_then(|p| text(&p.login)),
         }]
     }
+}
+
+/// Splits `Family, Given`. A title after the comma is no given name.
+fn family_and_given(name: &str) -> Option<(&str, &str)> {
+    const TITLES: [&str; 10] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "msc", "ma", "ba"];
+    let (family, given) = name.split_once([',', '،'])?;
+    let (family, given) = (cells::trimmed(family), cells::trimmed(given));
+    let is_name = |text: &str| !text.is_empty() && !text.contains([',', '،']);
+    let is_title = TITLES.contains(&columns::folded(given).as_str());
+    (is_name(family) && is_name(given) && !is_title).then_some((family, given))
 }
 
 /// Splits a list of classes at `,`, `;`, `|` and line ends; a backslash before one of them makes it part of a name.

@@ -115,9 +115,9 @@ reasons! {
     TooManyColumns { max: usize } "too-many-columns", Error,
         "the row has more than {max} columns",
         "remove the columns that no heading names";
-    ExtraCells "extra-cells", Warning,
-        "the row has more cells than the headings",
-        "put values that contain the separator in double quotes";
+    ExtraCells "extra-cells", Error,
+        "the row has more cells than the headings, so its values may be in wrong columns",
+        "put values that contain the separator in double quotes, and give each column a heading";
     TextAfterQuote "text-after-quote", Warning,
         "text follows the closing quote of the cell",
         "write each quote inside of a quoted cell twice";

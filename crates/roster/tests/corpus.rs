@@ -2,7 +2,7 @@
 
 mod common;
 
-use carrel_model::UserId;
+use carrel_model::{UserId, wire::Role};
 use carrel_roster::{Encoding, Options};
 use common::{School, differences};
 
@@ -92,6 +92,17 @@ fn encodings_and_separators() {
                 &["2 create x1 \"Œuvre €\""],
             )
         },
+        case("the Macintosh encoding of Excel", b"login,name\rzo\x91,Zo\x91 M\x9fller\r", guessed),
+        case(
+            "Chinese in GBK: known by the headings",
+            encoded("用户名,姓名\nli2,李 伟\n", "gbk"),
+            &["2 create li2 \"李 伟\"", "warning 0 encoding-guessed - \"\""],
+        ),
+        case(
+            "Japanese in Shift_JIS: known by the headings",
+            encoded("ユーザー名,氏名\nsato,佐藤 葵\n", "shift_jis"),
+            &["2 create sato \"佐藤 葵\"", "warning 0 encoding-guessed - \"\""],
+        ),
         case(
             "UTF-8 with one damaged letter",
             [b"login,name\nana,\xc3\xa9\xc3\xa8\xc3\xa9\xc3\xa8\xc3\xa9\nbo,B\xf6\n".as_slice()]
@@ -204,7 +215,7 @@ fn headings_and_rows() {
         case(
             "a value with the separator that is not quoted",
             "login,name\nbo,Li, Bo\n",
-            &["2 create bo \"Li\"", "warning 2 extra-cells - \"Bo\""],
+            &["error 2 extra-cells - \"Bo\""],
         ),
         case(
             "no headings",
@@ -212,6 +223,67 @@ fn headings_and_rows() {
             &["stopped: no headings were found; the first row is \"bo,Bo Li\"; \
                  hint: the first row names the columns: id,login,name,role,class"],
         ),
+        case(
+            "an export of Google",
+            "First Name [Required],Last Name [Required],Email Address [Required],Status [READ ONLY],Employee ID\n\
+             Bo,Li,bo@x.example,Active,E7\nCy,Do,cy@x.example,Suspended,E8\n",
+            &[
+                "2 create bo@x.example \"Bo Li\" #E7",
+                "3 create cy@x.example \"Cy Do\" #E8 suspended",
+            ],
+        ),
+        case(
+            "an export of Moodle: suspended is yes or no",
+            "username,firstname,lastname,email,idnumber,suspended,cohort1\n\
+             bo,Bo,Li,bo@x.example,7,0,5A\npeter,Peter,Ito,p@x.example,1002,1,\n",
+            &[
+                "2 create bo \"Bo Li\" #7",
+                "2 add #7 to 5A student",
+                "3 state peter active>suspended stated",
+            ],
+        ),
+        case(
+            "yes and no as a status",
+            "login,actif\nbo,oui\nlocal,non\n",
+            &["2 create bo \"bo\"", "3 state local active>suspended stated"],
+        ),
+        case(
+            "enrolments without logins",
+            "Section SIS ID,SIS ID\nC5A,1002\nC5A,1001\nC5A,9\n",
+            &["2 add peter to 5A student", "error 4 missing-login SIS ID \"9\""],
+        ),
+        case(
+            "names as Family, Given, and with a title",
+            "login,name\nbo,\"Li, Bo\"\ncy,\"Cy Do, Jr.\"\nli,\"حسن، ليلى\"\n",
+            &["2 create bo \"Bo Li\"", "3 create cy \"Cy Do, Jr.\"", "4 create li \"ليلى حسن\""],
+        ),
+        case(
+            "lists joined to one file, with a line of the program at its end",
+            "login,name\nbo,Bo\nLogin,Name\ncy,Cy\nPrinted by the office on 1 September,\n",
+            &[
+                "2 create bo \"Bo\"",
+                "4 create cy \"Cy\"",
+                "warning 3 skipped-row - \"Login\"",
+                "warning 5 skipped-row - \"Printed by the office on 1 September\"",
+            ],
+        ),
+        case(
+            "a name without a login is an error",
+            "login,name\n,María José García López\n",
+            &["error 2 missing-login - \"\""],
+        ),
+        Case {
+            options: Options { default_role: Some(Role::Instructor), ..Options::default() },
+            ..case(
+                "a list of teachers without roles",
+                "login,name,class\nbo,Bo,5A\nnoor,Noor Khan,5B\n",
+                &[
+                    "2 create bo \"Bo\" instructor",
+                    "2 add bo to 5A instructor",
+                    "3 add noor to 5B student",
+                ],
+            )
+        },
         case("a list of logins", "login\nbo\n", &["2 create bo \"bo\""]),
         case(
             "an e-mail address as login",

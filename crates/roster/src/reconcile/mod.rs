@@ -10,7 +10,7 @@ mod seen;
 
 use std::collections::HashMap;
 
-use carrel_model::UserId;
+use carrel_model::{UserId, wire::Role};
 
 pub use limits::{Approval, Held, HeldBy, Summary, Verdict};
 
@@ -30,6 +30,8 @@ use seen::{Seen, hash};
 pub struct Options {
     /// The file names everybody: people and memberships that it does not name are suspended and ended.
     pub full: bool,
+    /// Role of new people whose row states none, such as those of a list of teachers; by default student.
+    pub default_role: Option<Role>,
     /// Account of the person who imports; `None`: the operator of the server.
     pub actor: Option<UserId>,
     /// Encoding of tables; detected if none is stated.

@@ -86,7 +86,7 @@ impl Reconciler<'_> {
         }
         let repeated = self.repeated(record, stored.as_ref(), &checked)?;
         let role = record.role.map(|stated| stated.role).or(stored.as_ref().map(|p| p.role));
-        let role = role.unwrap_or(Role::Student);
+        let role = role.unwrap_or_else(|| self.default_role());
         self.seen.roles.insert(role);
         if let Some(line) = repeated {
             let is_bad = checked
@@ -335,6 +335,10 @@ impl Reconciler<'_> {
         }
     }
 
+    fn default_role(&self) -> Role {
+        self.options.default_role.unwrap_or(Role::Student)
+    }
+
     fn is_freed(&self, person: &Person) -> bool {
         carrel_precis::username(&person.login)
             .is_ok_and(|key| self.seen.freed.contains(&hash(&key)))
@@ -356,7 +360,7 @@ impl Reconciler<'_> {
             .name
             .or_else(|| joined(checked.given.as_deref(), checked.family.as_deref()))
             .unwrap_or_else(|| login.display.clone());
-        let role = record.role.map_or(Role::Student, |stated| stated.role);
+        let role = record.role.map_or_else(|| self.default_role(), |stated| stated.role);
         let new = NewPerson {
             source_id: checked.source_id,
             login: login.display.clone(),

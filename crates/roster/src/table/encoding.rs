@@ -1,13 +1,14 @@
-//! Encodings: UTF-8 and UTF-16 with and without a byte order mark, and the 8-bit encodings of spreadsheets.
+//! Encodings: UTF-8 and UTF-16 with and without a byte order mark, and the encodings of spreadsheets on other systems.
 //!
-//! A text that is no Unicode is read in the 8-bit encoding in which most headings are known, else as windows-1252; the
+//! A text that is no Unicode is read in the encoding in which most headings are known, else as windows-1252; the
 //! guess is reported.
 
 use std::io::{self, Read};
 
 use encoding_rs::{
-    Encoding as Coding, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251,
-    WINDOWS_1252, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256,
+    BIG5, EUC_KR, Encoding as Coding, GBK, MACINTOSH, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE,
+    WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255,
+    WINDOWS_1256,
 };
 
 use crate::problem::FileError;
@@ -18,7 +19,7 @@ pub(super) const SAMPLE_BYTES: usize = 64 << 10;
 const CHUNK_BYTES: usize = 32 << 10;
 
 /// Encodings of a file that is no Unicode, in the order of a guess.
-const EIGHT_BIT: [&Coding; 8] = [
+const OTHERS: [&Coding; 12] = [
     WINDOWS_1252,
     WINDOWS_1256,
     WINDOWS_1251,
@@ -27,6 +28,10 @@ const EIGHT_BIT: [&Coding; 8] = [
     WINDOWS_1253,
     WINDOWS_1255,
     MACINTOSH,
+    GBK,
+    SHIFT_JIS,
+    EUC_KR,
+    BIG5,
 ];
 
 /// An encoding that the person who imports a file states.
@@ -85,7 +90,15 @@ impl Scan {
                 Err(e) => return Err(e.into()),
             }
         }
-        if check.is_utf8() { of(&[UTF_8], false, sample) } else { of(&EIGHT_BIT, true, sample) }
+        if check.is_utf8() {
+            return of(&[UTF_8], false, sample);
+        }
+        let mut candidates = OTHERS;
+        if sample.contains(&b'\r') && !sample.contains(&b'\n') {
+            // "CSV (Macintosh)" of Excel.
+            candidates.sort_by_key(|coding| *coding != MACINTOSH);
+        }
+        of(&candidates, true, sample)
     }
 }
 
