@@ -67,32 +67,32 @@ pub fn apply(
     for action in actions {
         match apply_one(store, action) {
             Ok(change) => done(action, change).map_err(ApplyError::Store)?,
-            Err(Stop::Skipped(reason)) => skipped.push(reason),
-            Err(Stop::Failed(error)) => return Err(ApplyError::Store(error)),
+            Err(Refusal::Skipped(reason)) => skipped.push(reason),
+            Err(Refusal::Failed(error)) => return Err(ApplyError::Store(error)),
         }
     }
     let after = administrators().map_err(ApplyError::Store)?;
     if before > 0 && after == 0 { Err(ApplyError::LastAdministrator) } else { Ok(skipped) }
 }
 
-enum Stop {
+enum Refusal {
     Skipped(String),
     Failed(BoxError),
 }
 
-impl From<BoxError> for Stop {
+impl From<BoxError> for Refusal {
     fn from(error: BoxError) -> Self {
         Self::Failed(error)
     }
 }
 
-type Step<T> = Result<T, Stop>;
+type Attempt<T> = Result<T, Refusal>;
 
-fn skip<T>(reason: impl Into<String>) -> Step<T> {
-    Err(Stop::Skipped(reason.into()))
+fn skip<T>(reason: impl Into<String>) -> Attempt<T> {
+    Err(Refusal::Skipped(reason.into()))
 }
 
-fn apply_one(store: &dyn PeopleStore, action: &Action) -> Step<Change> {
+fn apply_one(store: &dyn PeopleStore, action: &Action) -> Attempt<Change> {
     let (resolved, subject) = match action {
         Action::CreatePerson(new) => {
             let person = create(store, new)?;
@@ -177,7 +177,7 @@ fn apply_one(store: &dyn PeopleStore, action: &Action) -> Step<Change> {
     Ok(Change { reverse: resolved.reverse(), subject: Some(subject) })
 }
 
-fn person_of(store: &dyn PeopleStore, reference: &PersonRef) -> Step<Person> {
+fn person_of(store: &dyn PeopleStore, reference: &PersonRef) -> Attempt<Person> {
     let found = match reference {
         PersonRef::Id(id) => store.person_by_id(*id)?,
         PersonRef::Source(id) => store.person_by_source_id(id)?,
@@ -189,7 +189,7 @@ fn person_of(store: &dyn PeopleStore, reference: &PersonRef) -> Step<Person> {
     }
 }
 
-fn class_of(store: &dyn PeopleStore, reference: &ClassRef) -> Step<Class> {
+fn class_of(store: &dyn PeopleStore, reference: &ClassRef) -> Attempt<Class> {
     let found = match reference {
         ClassRef::Id(id) => store.class_by_id(*id)?,
         ClassRef::Source(id) => store.class_by_source_id(id)?,
@@ -210,7 +210,7 @@ fn membership(
     person: &PersonRef,
     class: &ClassRef,
     role: crate::records::MemberRole,
-) -> Step<Membership> {
+) -> Attempt<Membership> {
     Ok(Membership { person: person_of(store, person)?.id, class: class_of(store, class)?.id, role })
 }
 
@@ -220,7 +220,7 @@ fn references(membership: Membership) -> (PersonRef, ClassRef) {
 
 /// Checks that no other person has this login or one that looks like it. A login that PRECIS refuses was stored by an
 /// older release and is restored as it was.
-fn check_login(store: &dyn PeopleStore, login: &str, of: Option<UserId>) -> Step<()> {
+fn check_login(store: &dyn PeopleStore, login: &str, of: Option<UserId>) -> Attempt<()> {
     let Ok(key) = carrel_precis::username(login) else { return Ok(()) };
     let is_other = |found: Option<Person>| found.is_some_and(|found| Some(found.id) != of);
     if is_other(store.person_by_login_key(&key)?) {
@@ -232,7 +232,7 @@ fn check_login(store: &dyn PeopleStore, login: &str, of: Option<UserId>) -> Step
     Ok(())
 }
 
-fn check_source_id(store: &dyn PeopleStore, id: Option<&str>, of: Option<UserId>) -> Step<()> {
+fn check_source_id(store: &dyn PeopleStore, id: Option<&str>, of: Option<UserId>) -> Attempt<()> {
     let Some(id) = id else { return Ok(()) };
     match store.person_by_source_id(id)? {
         Some(person) if Some(person.id) != of => {
@@ -242,7 +242,7 @@ fn check_source_id(store: &dyn PeopleStore, id: Option<&str>, of: Option<UserId>
     }
 }
 
-fn create(store: &dyn PeopleStore, new: &NewPerson) -> Step<Person> {
+fn create(store: &dyn PeopleStore, new: &NewPerson) -> Attempt<Person> {
     check_login(store, &new.login, None)?;
     check_source_id(store, new.source_id.as_deref(), None)?;
     let person = Person {
@@ -265,7 +265,11 @@ fn filled(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-fn change_person(store: &dyn PeopleStore, mut person: Person, changes: &[FieldChange]) -> Step<()> {
+fn change_person(
+    store: &dyn PeopleStore,
+    mut person: Person,
+    changes: &[FieldChange],
+) -> Attempt<()> {
     let login = person.login.clone();
     for FieldChange { field, before, after } in changes {
         let value = filled(after);
@@ -298,7 +302,7 @@ fn change_person(store: &dyn PeopleStore, mut person: Person, changes: &[FieldCh
     Ok(store.put_person(&person)?)
 }
 
-fn change_class(store: &dyn PeopleStore, mut class: Class, changes: &[FieldChange]) -> Step<()> {
+fn change_class(store: &dyn PeopleStore, mut class: Class, changes: &[FieldChange]) -> Attempt<()> {
     let name = class.name.clone();
     for FieldChange { field, before, after } in changes {
         let value = filled(after);
@@ -329,7 +333,11 @@ fn change_class(store: &dyn PeopleStore, mut class: Class, changes: &[FieldChang
     Ok(store.put_class(&class)?)
 }
 
-fn set_class_state(store: &dyn PeopleStore, class: &ClassRef, state: ClassState) -> Step<ClassId> {
+fn set_class_state(
+    store: &dyn PeopleStore,
+    class: &ClassRef,
+    state: ClassState,
+) -> Attempt<ClassId> {
     let mut class = class_of(store, class)?;
     if class.state == state {
         return skip(format!("class {:?}: was changed meanwhile", class.name));
