@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
     ("carrel-precis", &[], &[]),
+    ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
     (
         "carrel-learning",
@@ -131,6 +132,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-fonts",
             "carrel-listener",
             "carrel-precis",
+            "carrel-roster",
         ],
         &["carrel-testkit", "carrel-sqlite"],
     ),

@@ -1,10 +1,9 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `import`, `policy`, `review`, `scheduling`, `support`,
-//! `ui` and `update`. Changes
-//! only a copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
-//! docs/TESTING.md lists the faults that the mutants represent.
+//! The mutants are in `server`, `operations`, `package`, `client`, `import`, `policy`, `review`, `roster`, `scheduling`,
+//! `support`, `ui` and `update`. Changes only a copy of the tree (target/mutants). Do not build in the checkout at the
+//! same time: both trees share one target folder. docs/TESTING.md lists the faults that the mutants represent.
 
 /// Arguments for one unit test of a crate's library.
 macro_rules! unit {
@@ -26,6 +25,7 @@ mod operations;
 mod package;
 mod policy;
 mod review;
+mod roster;
 mod scheduling;
 mod server;
 mod support;
@@ -61,6 +61,7 @@ const TABLES: &[&[Mutant]] = &[
     import::MUTANTS,
     policy::MUTANTS,
     review::MUTANTS,
+    roster::MUTANTS,
     scheduling::MUTANTS,
     support::MUTANTS,
     ui::MUTANTS,
