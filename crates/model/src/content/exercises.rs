@@ -102,7 +102,15 @@ pub fn grade_exercise(exercise: &Exercise, response: &Response, lang: &str) -> Q
         }
         response => response.clone(),
     };
-    check_answer(&exercise.question, &response.into(), lang)
+    let mut question = exercise.question.clone();
+    if let QuestionKind::Match { pairs } = &mut question.kind {
+        // Sides are compared by their texts, and those of pictures are empty.
+        for ((_, right), picture) in pairs.iter_mut().zip(&exercise.pictures) {
+            let first = exercise.pictures.iter().position(|other| other == picture);
+            *right = first.unwrap_or_default().to_string();
+        }
+    }
+    check_answer(&question, &response.into(), lang)
 }
 
 /// Derives the exercises of a story, in the order of the kinds. Kinds of question that the story's own `quiz` has are
