@@ -3,7 +3,7 @@
 //! A file is read to records (`table` for CSV, `oneroster` for bundles), the reconciler compares them with the stored
 //! people (`Directory`) and passes the differences on as entries, and `apply` changes the stored people
 //! (`PeopleStore`). `export` writes a list that this crate reads back without a difference. Files are read as streams:
-//! memory grows by about 100 bytes for each person of a file. Each module uses only those before it: `problem`, `error`,
+//! memory grows by about 150 bytes for each person of a file. Each module uses only those before it: `problem`, `error`,
 //! `records`, `cells`, `table`, `columns`, `people_file`, `oneroster`, `directory`, `entry`, `reconcile`, `apply`,
 //! `export`, `import`.
 //!

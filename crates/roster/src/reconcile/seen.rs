@@ -1,4 +1,4 @@
-//! What the rows before have named, as hashes: about 100 bytes for each person of a file.
+//! What the rows before have named, as hashes: about 150 bytes for each person of a file.
 //!
 //! A hash has 64 bits of BLAKE3: two different values of 500,000 have the same one with a probability of 10^-8, and a
 //! row is then refused.
