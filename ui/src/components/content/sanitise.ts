@@ -131,8 +131,9 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
     // Addresses are checked again below.
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
     RETURN_DOM_FRAGMENT: true,
-  });
-  if (!isBoundedTree(fragment)) return plainText(html);
+    // Nothing for a document without a body: one of frames.
+  }) as DocumentFragment | null;
+  if (!fragment || !isBoundedTree(fragment)) return plainText(html);
   for (const element of fragment.querySelectorAll("[class]")) {
     const classes = [...element.classList].filter((name) => keepsClass(element, name));
     if (classes.length > 0) element.setAttribute("class", classes.join(" "));
