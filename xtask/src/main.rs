@@ -14,6 +14,7 @@ mod r#gen;
 mod mutants;
 mod packages;
 mod platforms;
+mod postgres;
 mod programs;
 mod release;
 mod run;
@@ -53,7 +54,9 @@ usage: cargo xtask <command>
        [--bin-dir DIR]      programs in place of those of `bundle`; PART: app, server, rpm, windows
   release [--channel C] [--out DIR]
                       make the update feed from the installers in target/bundle; docs/UPDATES.md lists more options
-  setup [PART]        install missing packages; PART: app, e2e, platforms, packages (default: app and e2e)
+  setup [PART]        install missing packages; PART: app, e2e, server, platforms, packages (default: app, e2e and
+                      server)
+  with-postgres CMD   run CMD with a temporary PostgreSQL cluster, whose address is in CARREL_TEST_POSTGRES
 
 environment
   CARREL_UPDATE_KEY, CARREL_UPDATE_KEY_PASSWORD
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         "release" => release::run(&rest),
         "packages" => packages::run(&rest),
         "setup" => setup::run(&rest),
+        "with-postgres" => postgres::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

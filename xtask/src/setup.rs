@@ -16,6 +16,8 @@ pub enum Part {
     App,
     /// Needed to drive the real window and a browser.
     E2e,
+    /// Needed to test the server on PostgreSQL.
+    Server,
     /// Needed by `cargo xtask platforms`.
     Platforms,
     /// Needed to build installers for Windows.
@@ -45,6 +47,7 @@ impl Part {
                 "chromium",
                 "fonts-dejavu-core",
             ],
+            Self::Server => &["postgresql"],
             Self::Platforms => &[
                 "rustc-web",
                 "rust-web-src",
@@ -71,13 +74,16 @@ impl Part {
 
 pub fn run(args: &[String]) -> Result {
     let parts = match args.first().map(String::as_str) {
-        None => vec![Part::App, Part::E2e],
+        None => vec![Part::App, Part::E2e, Part::Server],
         Some("app") => vec![Part::App],
         Some("e2e") => vec![Part::E2e],
+        Some("server") => vec![Part::Server],
         Some("platforms") => vec![Part::Platforms, Part::Installers],
         Some("packages") => vec![Part::Packages, Part::Installers],
         Some(other) => {
-            return Err(format!("unknown part `{other}`\nhint: app, e2e, platforms or packages"));
+            return Err(format!(
+                "unknown part `{other}`\nhint: app, e2e, server, platforms or packages"
+            ));
         }
     };
     install_packages(&parts)?;

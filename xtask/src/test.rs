@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     checks::{dependencies, documented_commands, hygiene, licences, modules, ui_size},
-    r#gen, mutants, packages, platforms, programs,
+    r#gen, mutants, packages, platforms, postgres, programs,
     setup::{self, Part},
     sh::{self, Result},
     window,
@@ -45,6 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "generated types", run: gen_check },
     Step { name: "documented commands", run: documented_commands },
     Step { name: "rust tests", run: rust_tests },
+    Step { name: "server on PostgreSQL", run: postgres_tests },
     Step {
         name: "doc tests",
         run: || {
@@ -185,6 +186,24 @@ fn rust_tests() -> Result<Outcome> {
 
 fn long_tests() -> Result<Outcome> {
     passed(sh::run(all_rust_tests().env("CARREL_LONG", "1")))
+}
+
+/// Runs the tests of the server's API on the other engine.
+fn postgres_tests() -> Result<Outcome> {
+    let Some(cluster) = postgres::Cluster::start()? else {
+        return Ok(Outcome::Skipped(
+            "PostgreSQL is not installed; `cargo xtask setup server` installs it",
+        ));
+    };
+    let mut command = sh::cargo();
+    if sh::output(sh::cargo().args(["nextest", "--version"])).is_ok() {
+        command.args(["nextest", "run", "--no-fail-fast", "--status-level=slow"]);
+    } else {
+        command.args(["test", "--no-fail-fast", "--quiet"]);
+    }
+    command.args(["--workspace", "--test", "api", "--test", "postgres", "--locked"]);
+    command.env("CARREL_TEST_ENGINE", "postgres").env(postgres::VARIABLE, cluster.address());
+    passed(sh::run(&mut command))
 }
 
 /// Returns the command for all tests: nextest, which runs slow tests beside others, or else `cargo test`.

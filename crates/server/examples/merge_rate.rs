@@ -1,4 +1,5 @@
-//! Benchmark of the merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for
+//! Benchmark of the merge: `cargo run --release -p carrel-server --example merge_rate`, on an empty PostgreSQL database
+//! if `CARREL_DATABASE_URL` is set. Prints rows per second for
 //! validation, for merging new rows (one commit per batch), for replaying them and for pulling them, and the time of an
 //! empty pull.
 
@@ -13,7 +14,7 @@ use carrel_model::{
     wire::{Role, UserInfo},
 };
 use carrel_server::{
-    Config, DataDir,
+    DataDir, Settings, database,
     domain::{accounts::NewAccount, sessions::NewSignIn},
     http, push_validation,
 };
@@ -77,7 +78,7 @@ impl Stopwatch {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
-    let data = DataDir::open(Config::new(dir.path()))?;
+    let data = DataDir::open(database::config(dir.path(), Settings::default())?)?;
     let user = UserInfo {
         id: UserId::from_u128(1),
         login: "a".into(),

@@ -82,8 +82,24 @@ pub struct Settings {
     pub idle_timeout_s: u64,
     /// Maximum time that a client may take to read 8 KiB of a response.
     pub write_timeout_s: u64,
-    /// Number of read connections to the database; 0: chosen from the number of cores.
+    /// Number of read connections to a SQLite database; 0: chosen from the number of cores.
     pub readers: usize,
+    /// PostgreSQL: connections kept open.
+    pub database_pool_min: usize,
+    /// PostgreSQL: maximum number of connections of this process.
+    pub database_pool_max: usize,
+    /// PostgreSQL: maximum time for which a transaction waits for a connection.
+    pub database_acquire_s: u64,
+    /// PostgreSQL: time after which an unused connection is closed.
+    pub database_idle_s: u64,
+    /// PostgreSQL: maximum duration of a statement.
+    pub database_statement_s: u64,
+    /// PostgreSQL: maximum time for which a statement waits for a lock.
+    pub database_lock_s: u64,
+    /// PostgreSQL: maximum time for opening a connection.
+    pub database_connect_s: u64,
+    /// PostgreSQL: file with the certificates of trusted authorities (PEM); none: those of the system.
+    pub database_ca: Option<PathBuf>,
     /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
     /// times this number per login across all networks, and six times this number per network across all logins.
     pub login_attempts: u32,
@@ -140,6 +156,14 @@ impl Default for Settings {
             idle_timeout_s: 60,
             write_timeout_s: 60,
             readers: 0,
+            database_pool_min: 5,
+            database_pool_max: 30,
+            database_acquire_s: 5,
+            database_idle_s: 300,
+            database_statement_s: 30,
+            database_lock_s: 5,
+            database_connect_s: 10,
+            database_ca: None,
             login_attempts: 10,
             min_free_disk_mib: 256,
             run_jobs: true,

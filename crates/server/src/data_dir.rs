@@ -9,6 +9,7 @@ use std::{
 use crate::{
     blobs::{BlobFolder, BlobStore},
     config::Config,
+    database,
     error::{Error, io},
     events::{EventBus, EventHub},
     folders::{refuse_unfinished, require_server},
@@ -61,7 +62,8 @@ impl DataDir {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
         refuse_unfinished(config.engine.as_ref(), dir)?;
-        let has_server = config.engine.exists(dir);
+        database::refuse_other_engine(config.engine.as_ref(), dir)?;
+        let has_server = config.engine.exists(dir)?;
         let blobs = BlobFolder::of(dir);
         if !has_server && has_leftover_files(dir, &blobs) {
             return Err(Error::NoDatabase(dir.clone()));
@@ -75,6 +77,7 @@ impl DataDir {
         };
         let options = OpenOptions { readers: s.readers, now_ms: config.clock.now_ms() };
         let opened = config.engine.open(dir, options)?;
+        database::mark(config.engine.as_ref(), dir)?;
         let events: Arc<dyn EventBus> = Arc::new(EventHub::default());
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
         Ok(Self {

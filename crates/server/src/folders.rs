@@ -26,7 +26,7 @@ pub type Failpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 /// Returns an error unless the folder belongs to a server and no restore into it is unfinished.
 pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     refuse_unfinished(engine, data_dir)?;
-    if engine.exists(data_dir) { Ok(()) } else { Err(Error::NoServer(data_dir.to_owned())) }
+    if engine.exists(data_dir)? { Ok(()) } else { Err(Error::NoServer(data_dir.to_owned())) }
 }
 
 /// Returns true if a restore into the folder was interrupted.

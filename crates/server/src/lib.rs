@@ -14,6 +14,7 @@ pub mod bundle_import;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod database;
 pub mod domain;
 pub mod error;
 pub mod events;

@@ -22,7 +22,7 @@ use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{AcceptOptions, accept_work},
     config::DEFAULT_PORT,
-    export,
+    database, export,
     fonts::{self, FontUse},
     import::{self, ImportOptions},
     jobs::JobRunner,
@@ -58,6 +58,9 @@ enum Command {
         /// Folder with updates of the app, which is served at /updates/ (docs/UPDATES.md).
         #[arg(long)]
         updates_dir: Option<PathBuf>,
+        /// PostgreSQL database (postgres://USER@HOST/NAME); with a password, set CARREL_DATABASE_URL instead.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Compile packages (folders, zips, libraries, Storybooks folders) and publish them; also import course files.
     Import {
@@ -289,32 +292,37 @@ const DEFAULT_LOG: &str = "info,symphonia=error";
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Serve { data, listen, config, open_registration, updates_dir } => {
+        Command::Serve { data, listen, config, open_registration, updates_dir, database } => {
             let mut settings =
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
             settings.registration_open |= open_registration;
             settings.updates_dir = updates_dir.or(settings.updates_dir);
-            let server = Server::start(Config { listen, settings, ..Config::new(data) }).await?;
+            let server = Server::start(Config {
+                listen,
+                engine: database::engine(database.as_deref(), &settings)?,
+                settings,
+                ..Config::new(data)
+            })
+            .await?;
             println!("carrel-server listening on {}", server.url());
             stop_signal().await;
             server.shutdown().await;
         }
         Command::Import { paths, data, accept_key, foreign } => {
             let options = foreign.with_keys(accept_key);
-            let report = DataDir::open(Config::new(data))?.import_with(&paths, &options).await?;
+            let report = DataDir::open(config_of(data)?)?.import_with(&paths, &options).await?;
             return Ok(print_report(&report, "imported"));
         }
         Command::ImportReport { id, data, json } => {
-            let report = DataDir::open_existing(Config::new(data))?.source_report(&id).await?;
+            let report = DataDir::open_existing(config_of(data)?)?.source_report(&id).await?;
             print!("{}", if json { report.to_json() } else { report.to_text() });
         }
         Command::AcceptWork { files, data, trust_device, login } => {
             let options = AcceptOptions { trust_device, login: login.as_deref() };
-            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, options)
-                .await;
+            return accept_files(&DataDir::open_existing(config_of(data)?)?, &files, options).await;
         }
         Command::Fingerprint { data } => {
-            println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
+            println!("{}", DataDir::open_existing(config_of(data)?)?.fingerprint());
         }
         Command::Check { paths, watch: true, port, .. } => watch(paths, port).await?,
         Command::Check { paths, json: true, foreign, .. } => {
@@ -340,17 +348,17 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             println!("edit these files, then run: carrel-server check --watch {quote}{dir}{quote}");
         }
         Command::Unpublish { ids, data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             return unpublish(&data, &ids).await;
         }
         Command::Fonts { command: FontsCommand::Install { folders, data } } => {
-            let data = DataDir::open(Config::new(data))?;
+            let data = DataDir::open(config_of(data)?)?;
             let changed = fonts::install(&data, folders).await?;
             print_fonts(&fonts::list(&data).await?, false);
             println!("{changed} courses and stories changed");
         }
         Command::Fonts { command: FontsCommand::List { data } } => {
-            print_fonts(&fonts::list(&DataDir::open_existing(Config::new(data))?).await?, true);
+            print_fonts(&fonts::list(&DataDir::open_existing(config_of(data)?)?).await?, true);
         }
         Command::BuildDictionary(command) => {
             let built = command.run(&command.data.join("signing.key"), SystemClock.now_ms());
@@ -374,7 +382,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::User { command } => user_commands::run(command).await?,
         Command::Backup { file, data } => {
             let metadata = {
-                let engine = Config::new(&data).engine;
+                let engine = config_of(&data)?.engine;
                 backup::backup(engine.as_ref(), &data, &file, SystemClock.now_ms())?
             };
             println!(
@@ -385,14 +393,14 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::Restore { data, abandon: true, .. } => {
-            restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
+            restore::abandon(config_of(&data)?.engine.as_ref(), &data)?;
             println!("the restore into {} has been undone", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
             let options = restore::Options { replace, end_sign_ins };
             let epoch = {
-                let engine = Config::new(&data).engine;
+                let engine = config_of(&data)?.engine;
                 restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
             };
             println!(
@@ -401,8 +409,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let exported =
-                export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
+            let exported = export::export(&DataDir::open_existing(config_of(data)?)?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
                 exported.courses,
@@ -416,9 +423,13 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn config_of(data: impl Into<PathBuf>) -> Result<Config, Error> {
+    database::config(data, Settings::default())
+}
+
 fn open_with(data: PathBuf, config: Option<&Path>) -> Result<Arc<DataDir>, Error> {
     let settings = config.map_or_else(|| Ok(Settings::default()), Settings::read)?;
-    Ok(Arc::new(DataDir::open_existing(Config { settings, ..Config::new(data) })?))
+    Ok(Arc::new(DataDir::open_existing(database::config(data, settings)?)?))
 }
 
 /// Prints a line for each script, `all` or only those with a font.

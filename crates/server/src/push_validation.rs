@@ -106,6 +106,11 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
         let reason = RefusalReason::text("field", &[("field", &e.field)], &e);
         (ResultCode::Invalid, reason)
     })?;
+    if let Some((field, _)) = texts(row).into_iter().find(|(_, text)| text.contains('\0')) {
+        let text = format!("{field}: contains the character U+0000, which no database stores");
+        let reason = RefusalReason::text("field", &[("field", &field)], text);
+        return Err((ResultCode::Invalid, reason));
+    }
     if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
         && ahead > max_wall_ahead_ms(row)
     {
@@ -118,6 +123,29 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     match row.stamp() {
         Some(stamp) if is_ahead(stamp, now_ms) => Err(seconds_ahead(stamp.ms() - now_ms)),
         _ => Ok(()),
+    }
+}
+
+/// Returns the free texts of a row with the names of their fields. Unknown fields and the answers of an attempt are
+/// stored as JSON, in which control characters are escaped.
+fn texts(row: &Row) -> Vec<(&'static str, &str)> {
+    match row {
+        Row::Progress(r) => r.pos.iter().map(|pos| ("pos", pos.at.as_str())).collect(),
+        Row::Answer(r) => vec![("value", r.value.as_str())],
+        Row::Kv(r) => {
+            vec![("ns", r.ns.as_str()), ("key", r.key.as_str()), ("value", r.value.as_str())]
+        }
+        Row::NoteRevision(r) => vec![("body", r.body.as_str()), ("anchor", r.anchor.as_str())],
+        Row::Review(r) => {
+            let card = r.card.iter().map(|card| ("card", card.as_str()));
+            card.chain(r.params.iter().map(|params| ("params", params.as_str()))).collect()
+        }
+        Row::Session(_)
+        | Row::Attempt(_)
+        | Row::Grade(_)
+        | Row::ReviewVoid(_)
+        | Row::Decision(_)
+        | Row::NoteLife(_) => Vec::new(),
     }
 }
 
@@ -185,6 +213,43 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_text_with_nul_is_refused_alone() {
+        let now = 1_790_000_000_000;
+        let (id, stamp) = ("00000000-0000-0000-0000-000000000007", Hlc::new(now, 0));
+        let nul = "a\\u0000b";
+        let items = [
+            format!(
+                r#"{{"type":"kv","ns":"setting","key":"k","value":"{nul}","hlc":"{stamp}","device":"{id}"}}"#
+            ),
+            format!(
+                r#"{{"type":"kv","ns":"setting","key":"{nul}","value":"1","hlc":"{stamp}","device":"{id}"}}"#
+            ),
+            format!(
+                r#"{{"type":"kv","ns":"setting","key":"k","value":"1","hlc":"{stamp}","device":"{id}"}}"#
+            ),
+            format!(
+                r#"{{"type":"answer","attempt":"{id}","question":"q","seq":1,"value":"{nul}"}}"#
+            ),
+            format!(
+                r#"{{"type":"note_revision","rev":"{id}","note":"{id}","base":[],"hlc":"{stamp}","item":"c/l/s","body":"{nul}","anchor":""}}"#
+            ),
+            format!(
+                r#"{{"type":"progress","kind":"section","item":"c/l/s","percent":1,"pos":{{"hlc":"{stamp}","device":"{id}","at":"{nul}"}}}}"#
+            ),
+            // In JSON the character is escaped.
+            r#"{"type":"progress","kind":"section","item":"c/l/s","percent":1,"later":"\u0000"}"#
+                .to_owned(),
+        ];
+        let items: Vec<_> =
+            items.iter().map(|item| serde_json::from_str::<Box<RawValue>>(item).unwrap()).collect();
+        let checked = check(&items, now);
+        let codes: Vec<ResultCode> = checked.results.iter().map(|r| r.code).collect();
+        let (ok, bad) = (ResultCode::Ok, ResultCode::Invalid);
+        assert_eq!(codes, [bad, bad, ok, bad, bad, bad, ok], "{:?}", checked.results);
+        assert!(checked.results[0].reason.contains("U+0000"), "{:?}", checked.results[0]);
+    }
 
     #[test]
     fn each_item_is_checked_separately() {

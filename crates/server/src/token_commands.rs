@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use carrel_model::Slug;
 use carrel_server::{
-    Clock, Config, DataDir, Error, SystemClock, domain::enrolment_tokens::NewEnrolmentToken,
-    password, store::tx::EnrolmentTokenRow,
+    Clock, DataDir, Error, SystemClock, domain::enrolment_tokens::NewEnrolmentToken, password,
+    store::tx::EnrolmentTokenRow,
 };
 use clap::Subcommand;
+
+use crate::config_of;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -52,7 +54,7 @@ pub async fn run(command: TokenCommand) -> Result<(), Error> {
     let now_ms = SystemClock.now_ms();
     match command {
         TokenCommand::Add { name, data, days, uses, courses, address } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             let (text, hash) = password::new_token().map_err(|e| Error::Refused(e.to_string()))?;
             let expires_ms = Some(now_ms + i64::from(days) * DAY_MS);
             let token = NewEnrolmentToken { name, hash, expires_ms, max_uses: uses, courses };
@@ -64,13 +66,13 @@ pub async fn run(command: TokenCommand) -> Result<(), Error> {
             Ok(())
         }
         TokenCommand::List { data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             let tokens = data.store.enrolment_tokens().await?;
             tokens.iter().for_each(|token| println!("{}", token_line(token, now_ms)));
             Ok(())
         }
         TokenCommand::Revoke { name, data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             data.store.revoke_enrolment_token(&name, now_ms).await?;
             println!("revoked {name}");
             Ok(())

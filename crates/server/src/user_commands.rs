@@ -6,12 +6,14 @@ use std::{io::Read, path::PathBuf};
 
 use carrel_model::wire::Role;
 use carrel_server::{
-    Clock, Config, DataDir, Error, SystemClock,
+    Clock, DataDir, Error, SystemClock,
     domain::accounts::NewAccount,
     http::auth::{check_password, new_user},
     password,
 };
 use clap::{Subcommand, ValueEnum};
+
+use crate::config_of;
 
 #[derive(Subcommand)]
 pub enum UserCommand {
@@ -66,7 +68,7 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
             add_user(data, &login, &name, role, password_stdin).await
         }
         UserCommand::ResetPassword { login, data, password_stdin } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             let secret = password_of(password_stdin)?;
             let hash = password::hash_blocking(&secret)?;
             let (user, ended) =
@@ -78,14 +80,14 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
             Ok(())
         }
         UserCommand::Disable { login, data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             let reset = data.store.reset_password(&login, String::new(), SystemClock.now_ms());
             let (user, ended) = reset.await?;
             println!("disabled {} and ended {ended} sign-ins", user.login);
             Ok(())
         }
         UserCommand::List { data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
+            let data = DataDir::open_existing(config_of(data)?)?;
             for account in data.store.accounts().await? {
                 let role = format!("{:?}", account.user.role).to_lowercase();
                 let state = if account.password.is_empty() { "  (disabled)" } else { "" };
@@ -125,7 +127,7 @@ async fn add_user(
     let secret = password_of(from_stdin)?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
     let (id, login) = (user.id, user.login.clone());
-    let data = DataDir::open_existing(Config::new(data))?;
+    let data = DataDir::open_existing(config_of(data)?)?;
     let hash = password::hash_blocking(&secret)?;
     data.store.add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms()).await?;
     println!("added {login} ({id})");

@@ -49,7 +49,8 @@ pub struct CopyMetadata {
     pub blobs: Vec<(BlobHash, u64)>,
 }
 
-/// A database engine. Its files are in data folders and backups; the engine defines their names.
+/// A database engine. Its files are in data folders and backups; the engine defines their names. The database of a data
+/// folder may also be elsewhere.
 pub trait Engine: Send + Sync + 'static {
     /// Returns the name used in messages.
     fn name(&self) -> &'static str;
@@ -57,8 +58,8 @@ pub trait Engine: Send + Sync + 'static {
     fn file(&self) -> &'static str;
     /// Returns the names of the files that exist beside the database while it is in use.
     fn side_files(&self) -> &'static [&'static str];
-    /// Returns true if the folder has a database that is not empty.
-    fn exists(&self, folder: &Path) -> bool;
+    /// Returns true if the data folder has a database that is not empty.
+    fn exists(&self, folder: &Path) -> Result<bool>;
     /// Opens the database of a data folder, after creating or migrating it if necessary. A new database gets an epoch
     /// and a server id.
     fn open(&self, folder: &Path, options: OpenOptions) -> Result<Opened>;

@@ -1,6 +1,6 @@
 //! Persistent data of the server: transactions on the database of an engine, and operations on whole databases. An
 //! engine implements `Engine`, `Transactions` and the traits of `tx`, and passes the same tests
-//! (`crates/server/tests/api`). `sqlite` is the only engine so far.
+//! (`crates/server/tests/api`): `sqlite`, and `carrel-store-postgres`.
 //!
 //! Not here: the rules and the events of committed writes (`carrel-server`), the merge of rows (`carrel-model`) and its
 //! SQL (`carrel-sqlite`), HTTP, blob content.

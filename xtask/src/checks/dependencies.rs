@@ -120,11 +120,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("carrel-release", &["carrel-model", "carrel-update"], &[]),
     ("carrel-store", &["carrel-model", "carrel-sqlite", "carrel-precis"], &[]),
+    ("carrel-store-postgres", &["carrel-model", "carrel-sqlite", "carrel-store"], &[]),
     (
         "carrel-server",
         &[
             "carrel-model",
             "carrel-store",
+            "carrel-store-postgres",
             "carrel-package",
             "carrel-authoring",
             "carrel-import",
@@ -165,6 +167,7 @@ const ALL: &[&str] = &[
     "carrel-bridge",
     "carrel-server",
     "carrel-store",
+    "carrel-store-postgres",
     "carrel-testkit",
     "carrel-update",
     "carrel-release",
@@ -211,6 +214,11 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
         "only carrel-net sends requests of the client",
     ),
     ("minisign-verify", &["carrel-update"], "one implementation of signatures of updates"),
+    (
+        "tokio-postgres",
+        &["carrel-store-postgres", "carrel-server"],
+        "only the engine, and the tests of the server on it, use PostgreSQL",
+    ),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];
 
@@ -232,6 +240,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-authoring",
     "carrel-server",
     "carrel-store",
+    "carrel-store-postgres",
     "carrel-testkit",
     "carrel-update",
     "carrel",

@@ -1,9 +1,9 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `import`, `policy`, `review`, `roster`, `scheduling`,
-//! `support`, `ui` and `update`. Changes only a copy of the tree (target/mutants). Do not build in the checkout at the
-//! same time: both trees share one target folder. docs/TESTING.md lists the faults that the mutants represent.
+//! Each module beside this one is a table of mutants of one area. Changes only a copy of the tree (target/mutants). Do not
+//! build in the checkout at the same time: both trees share one target folder. docs/TESTING.md lists the faults that the
+//! mutants represent.
 
 /// Arguments for one unit test of a crate's library.
 macro_rules! unit {
@@ -24,6 +24,7 @@ mod import;
 mod operations;
 mod package;
 mod policy;
+mod postgres;
 mod review;
 mod roster;
 mod scheduling;
@@ -40,7 +41,10 @@ use std::{
     time::Instant,
 };
 
-use crate::sh::{self, Result};
+use crate::{
+    postgres::{self as postgres_cluster, Cluster},
+    sh::{self, Result},
+};
 
 /// A mutant: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
 struct Mutant {
@@ -60,6 +64,7 @@ const TABLES: &[&[Mutant]] = &[
     fonts::MUTANTS,
     import::MUTANTS,
     policy::MUTANTS,
+    postgres::MUTANTS,
     review::MUTANTS,
     roster::MUTANTS,
     scheduling::MUTANTS,
@@ -83,11 +88,17 @@ pub fn run(args: &[String]) -> Result {
         return Err(format!("no mutant matches {}", args.join(" ")));
     }
     let tree = copy()?;
+    let needs_cluster = |mutant: &Mutant| mutant.file.starts_with("crates/store-postgres/");
+    let cluster = if chosen.iter().any(|m| needs_cluster(m)) { Cluster::start()? } else { None };
     let mut missed = Vec::new();
     for mutant in &chosen {
         let start = Instant::now();
+        if needs_cluster(mutant) && cluster.is_none() {
+            println!("skipped, because PostgreSQL is not installed: {}", mutant.name);
+            continue;
+        }
         // A mutant that cannot be applied counts as not detected and does not stop the others.
-        let result = match is_detected(&tree, mutant) {
+        let result = match is_detected(&tree, mutant, cluster.as_ref()) {
             Ok(true) => "detected".to_owned(),
             Ok(false) => "MISSED".to_owned(),
             Err(e) => format!("ERROR: {e}"),
@@ -131,7 +142,7 @@ fn copy() -> Result<PathBuf> {
 }
 
 /// Returns true if the code was built with the mutant and a test failed.
-fn is_detected(tree: &Path, mutant: &Mutant) -> Result<bool> {
+fn is_detected(tree: &Path, mutant: &Mutant, cluster: Option<&Cluster>) -> Result<bool> {
     let path = tree.join(mutant.file);
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let original = fs::read_to_string(&path).map_err(failed)?;
@@ -144,7 +155,7 @@ fn is_detected(tree: &Path, mutant: &Mutant) -> Result<bool> {
     fs::write(&path, original.replace(mutant.good, mutant.bad)).map_err(failed)?;
     let outcome = match mutant.tests.split_first() {
         Some((&"ui", files)) => ui_tests_fail(tree, files),
-        _ => rust_tests_fail(tree, mutant.tests),
+        _ => rust_tests_fail(tree, mutant.tests, cluster),
     };
     fs::write(&path, original).map_err(failed)?;
     touch(&sh::root().join(mutant.file))?;
@@ -163,7 +174,7 @@ fn touch(path: &Path) -> Result {
 /// nextest's exit code if tests ran and some failed. Other codes are errors, for example no matching test.
 const NEXTEST_FAILED: i32 = 100;
 
-fn rust_tests_fail(tree: &Path, tests: &[&str]) -> Result<bool> {
+fn rust_tests_fail(tree: &Path, tests: &[&str], cluster: Option<&Cluster>) -> Result<bool> {
     let cargo = |verb: &[&str]| {
         let mut command = sh::cargo();
         command
@@ -171,7 +182,8 @@ fn rust_tests_fail(tree: &Path, tests: &[&str]) -> Result<bool> {
             .args(verb)
             .args(tests)
             // The dependencies are the same: only the crates of this tree are built.
-            .env("CARGO_TARGET_DIR", sh::target());
+            .env("CARGO_TARGET_DIR", sh::target())
+            .envs(cluster.map(|cluster| (postgres_cluster::VARIABLE, cluster.address())));
         command
     };
     sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()))

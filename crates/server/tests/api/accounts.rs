@@ -11,7 +11,7 @@ use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::{DataDir, password::hash_blocking, restore};
 use serde_json::json;
 
-use super::support::{NOW, PASSWORD, TestServer, config, device};
+use super::support::{NOW, PASSWORD, TestServer, config, device, fixture};
 
 const OTHER_PASSWORD: &str = "another long password";
 
@@ -55,6 +55,7 @@ async fn a_password_reset_ends_all_sign_ins_of_this_account_only() {
 
 #[tokio::test]
 async fn a_password_reset_also_ends_sign_ins_that_a_restored_database_lacks() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let to = server.back_up("backup");
@@ -78,6 +79,7 @@ fn run(data: &Path, args: &[&str], input: &str) -> Output {
         .args(args)
         .arg("--data")
         .arg(data)
+        .envs(fixture().variables(data))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

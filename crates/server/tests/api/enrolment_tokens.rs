@@ -217,7 +217,8 @@ async fn the_text_of_a_token_is_not_stored() {
 
 fn run(data: &Path, args: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carrel-server"));
-    let output = command.arg("token").args(args).arg("--data").arg(data).output().unwrap();
+    command.arg("token").args(args).arg("--data").arg(data).envs(fixture().variables(data));
+    let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

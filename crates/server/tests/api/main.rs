@@ -6,6 +6,9 @@
     reason = "one test measures real time; a skipped test prints the reason"
 )]
 
+#[macro_use]
+mod support;
+
 mod access;
 mod accounts;
 mod auth;
@@ -19,12 +22,12 @@ mod jobs;
 mod learner;
 mod malformed;
 mod openapi;
+mod postgres;
 mod refusals;
 mod restored;
 mod sockets;
 mod sqlite;
 mod start_page;
-mod support;
 mod sync;
 mod tls;
 mod updates;

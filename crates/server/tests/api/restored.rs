@@ -57,6 +57,7 @@ impl TestServer {
 
 #[tokio::test]
 async fn sign_ins_stay_valid_after_the_restore_of_an_older_backup() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let idle = server.sign_in("noor", 2).await;
@@ -84,6 +85,7 @@ async fn sign_ins_stay_valid_after_the_restore_of_an_older_backup() {
 
 #[tokio::test]
 async fn reuse_is_detected_on_a_restored_server() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let first = server.learner("noor").await;
     let to = server.back_up("backup");
@@ -98,6 +100,7 @@ async fn reuse_is_detected_on_a_restored_server() {
 
 #[tokio::test]
 async fn all_sign_ins_can_be_ended_with_a_restore() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let to = server.back_up("backup");
@@ -115,6 +118,7 @@ async fn all_sign_ins_can_be_ended_with_a_restore() {
 
 #[tokio::test]
 async fn sign_ins_ended_before_the_backup_stay_ended() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let tablet = server.sign_in("noor", 2).await;
@@ -131,6 +135,7 @@ async fn sign_ins_ended_before_the_backup_stay_ended() {
 
 #[tokio::test]
 async fn tokens_and_certificates_of_other_servers_are_refused() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let (server, other) = (TestServer::new(), TestServer::new());
     let ours = server.learner("noor").await;
     let theirs = other.learner("amin").await;
@@ -150,6 +155,7 @@ async fn tokens_and_certificates_of_other_servers_are_refused() {
 
 #[tokio::test]
 async fn a_recreated_account_is_a_student_with_a_free_login() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let to = server.back_up("backup");
     let user = http::auth::new_user("noor", "Noor", Role::Administrator).unwrap();
@@ -167,6 +173,7 @@ async fn a_recreated_account_is_a_student_with_a_free_login() {
 
 #[tokio::test]
 async fn a_device_that_signed_out_before_the_restore_signs_in_to_the_same_account() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let to = server.back_up("backup");
     let noor = server.learner("noor").await;
@@ -187,6 +194,7 @@ async fn a_device_that_signed_out_before_the_restore_signs_in_to_the_same_accoun
 
 #[tokio::test]
 async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let to = server.back_up("backup");
     let (old, tablet) = (server.learner("noor").await, server.sign_in("noor", 2).await);
@@ -242,6 +250,7 @@ fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certificate() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let to = server.back_up("backup");
     let old = server.learner("noor").await;
@@ -311,6 +320,7 @@ fn is_unfinished(data: &Path) -> bool {
 
 #[tokio::test]
 async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     server.publish().await;
     let key = std::fs::read(server.folder().join("signing.key")).unwrap();
@@ -388,6 +398,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
 /// Finishing an interrupted restore must not be reported as a restore of the requested backup.
 #[tokio::test]
 async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrupted_one() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     server.publish().await;
     let first = server.back_up("first");
@@ -426,6 +437,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
 /// one, even if it is a restore of another backup.
 #[tokio::test]
 async fn a_prepared_restore_is_finished_first() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let (server, other) = (TestServer::new(), TestServer::new());
     let key = std::fs::read(server.folder().join("signing.key")).unwrap();
     let (first_backup, other_backup) = (server.back_up("backup"), other.back_up("backup"));
@@ -449,6 +461,7 @@ async fn a_prepared_restore_is_finished_first() {
 /// Kills several restores at random steps, then completes one. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
 async fn repeatedly_killed_restores_can_be_completed() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
     let server = TestServer::new();
     server.publish().await;
@@ -494,6 +507,7 @@ async fn repeatedly_killed_restores_can_be_completed() {
 
 #[tokio::test]
 async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     server.publish().await;
     let mut killed = 0;
@@ -549,6 +563,7 @@ async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
 
 #[tokio::test]
 async fn commands_do_not_create_a_server_in_a_wrong_folder() {
+    sqlite_only!("this release does not back up PostgreSQL");
     let dir = tempfile::tempdir().unwrap();
     let wrong_path = dir.path().join("srv-carel");
     let no_server = |e: Error| matches!(e, Error::NoServer(_));

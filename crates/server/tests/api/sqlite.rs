@@ -54,6 +54,9 @@ impl Fixture for SqliteFixture {
         let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
         Self::open(folder).query_row(sql, [], |r| r.get(0)).unwrap()
     }
+    fn variables(&self, _folder: &Path) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
     fn raw_bytes(&self, folder: &Path) -> Vec<u8> {
         let mut bytes = std::fs::read(folder.join(FILE)).unwrap();
         bytes.extend(std::fs::read(folder.join(format!("{FILE}-wal"))).unwrap_or_default());
@@ -64,6 +67,7 @@ impl Fixture for SqliteFixture {
 /// A database of an earlier release: lower-case login keys, hashes of passwords as typed, random refresh tokens.
 #[tokio::test]
 async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
+    sqlite_only!("earlier releases have SQLite only");
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
     let server = TestServer::new();
     let data = server.dir.path().join("old");
@@ -139,6 +143,7 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
 /// The blobs of a course are read from its stored manifest.
 #[tokio::test]
 async fn publications_of_an_earlier_release_keep_their_blobs_and_are_derived_again() {
+    sqlite_only!("earlier releases have SQLite only");
     let dir = tempfile::tempdir().unwrap();
     let server = TestServer::new();
     server.publish().await;
@@ -176,6 +181,7 @@ async fn publications_of_an_earlier_release_keep_their_blobs_and_are_derived_aga
 /// A row of 31 MiB stored by an earlier release is truncated when the database is opened, and valid afterwards.
 #[tokio::test]
 async fn an_oversized_row_of_an_earlier_release_is_truncated() {
+    sqlite_only!("earlier releases have SQLite only");
     let dir = tempfile::tempdir().unwrap();
     let user = carrel_model::UserId::from_u128(7);
     {
@@ -235,6 +241,7 @@ async fn an_oversized_row_of_an_earlier_release_is_truncated() {
 /// A changed byte in the stored text of a `CREATE` statement: SQLite's checks do not find it.
 #[tokio::test]
 async fn a_damaged_schema_is_refused_at_the_start_and_in_a_backup() {
+    sqlite_only!("earlier releases have SQLite only");
     let server = TestServer::new();
     let copy = server.dir.path().join("copy");
     carrel_server::backup::backup(&SqliteEngine, &server.folder(), &copy, NOW).unwrap();
@@ -258,6 +265,7 @@ async fn a_damaged_schema_is_refused_at_the_start_and_in_a_backup() {
 
 #[tokio::test]
 async fn passages_of_an_earlier_release_are_found() {
+    sqlite_only!("earlier releases have SQLite only");
     let server = TestServer::new();
     let data = server.dir.path().join("old");
     std::fs::create_dir(&data).unwrap();

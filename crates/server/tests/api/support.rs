@@ -36,17 +36,38 @@ pub trait Fixture: Sync {
     /// Returns the size of all learners' rows in bytes, computed from the tables.
     fn stored_bytes(&self, folder: &Path) -> i64;
     fn epoch(&self, folder: &Path) -> String;
+    /// Returns the environment variables with which the program uses the database of a folder.
+    fn variables(&self, folder: &Path) -> Vec<(&'static str, String)>;
     /// Returns all bytes that the engine has written.
     fn raw_bytes(&self, folder: &Path) -> Vec<u8>;
 }
 
 /// The engines that these tests can run on; `CARREL_TEST_ENGINE` selects one.
-const ENGINES: &[(&str, &dyn Fixture)] = &[("sqlite", &super::sqlite::SqliteFixture)];
+const ENGINES: &[(&str, &dyn Fixture)] =
+    &[("sqlite", &super::sqlite::SqliteFixture), ("postgres", &super::postgres::PostgresFixture)];
 
 pub fn fixture() -> &'static dyn Fixture {
     let name = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
     let found = ENGINES.iter().find(|(engine, _)| *engine == name);
     found.unwrap_or_else(|| panic!("no engine {name:?} among the fixtures")).1
+}
+
+/// Ends a test that concerns SQLite only, for the reason given, if another engine is under test.
+macro_rules! sqlite_only {
+    ($reason:literal) => {
+        if crate::support::is_skipped($reason) {
+            return;
+        }
+    };
+}
+
+/// Used by `sqlite_only`. Returns true if another engine is under test.
+pub fn is_skipped(reason: &str) -> bool {
+    let is_skipped = engine().name() != "sqlite";
+    if is_skipped {
+        eprintln!("skipped on {}: {reason}", engine().name());
+    }
+    is_skipped
 }
 
 pub fn engine() -> &'static dyn Engine {

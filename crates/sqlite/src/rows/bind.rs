@@ -1,4 +1,5 @@
-//! Converts between a `Row` and the columns of its table, in the order of `TableSpec::columns`.
+//! Converts between a `Row` and the columns of its table, in the order of `TableSpec::columns`. The columns are those of
+//! a statement and of a result of SQLite, or of another database (`ColumnSink`, `ColumnSource`).
 //!
 //! Not here: the SQL (`sql`).
 
@@ -21,21 +22,99 @@ use crate::{Error, Result};
 /// The default parameter set in the column `params`, where an empty text is none.
 const DEFAULT_PARAMS: &str = "-";
 
-/// Binds values in order.
-pub(super) struct Binder<'a, 'c> {
+/// Value of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    Int(i64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// Returns what the value is, for messages, which must not contain values.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Int(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Blob(_) => "bytes",
+        }
+    }
+}
+
+/// Receives the columns of a row in order.
+pub trait ColumnSink {
+    fn push(&mut self, value: Value<'_>) -> Result<()>;
+}
+
+/// The columns of a stored row.
+pub trait ColumnSource {
+    /// Returns the column with this index, from 0. The error describes a value of another type.
+    fn column(&self, index: usize) -> Result<Value<'_>, String>;
+}
+
+impl ColumnSource for rusqlite::Row<'_> {
+    fn column(&self, index: usize) -> Result<Value<'_>, String> {
+        match self.get_ref(index).map_err(|e| e.to_string())? {
+            ValueRef::Integer(n) => Ok(Value::Int(n)),
+            ValueRef::Text(text) => {
+                std::str::from_utf8(text).map(Value::Text).map_err(|e| e.to_string())
+            }
+            ValueRef::Blob(bytes) => Ok(Value::Blob(bytes)),
+            other => Err(format!("{} is not stored", other.data_type())),
+        }
+    }
+}
+
+/// The parameters of a statement, bound in order.
+pub(super) struct Parameters<'a, 'c> {
     stmt: &'a mut Statement<'c>,
     next: usize,
+}
+
+impl ColumnSink for Parameters<'_, '_> {
+    fn push(&mut self, value: Value<'_>) -> Result<()> {
+        match value {
+            Value::Int(n) => self.stmt.raw_bind_parameter(self.next, n)?,
+            Value::Text(s) => self.stmt.raw_bind_parameter(self.next, s)?,
+            Value::Blob(b) => self.stmt.raw_bind_parameter(self.next, b)?,
+        }
+        self.next += 1;
+        Ok(())
+    }
+}
+
+impl<S: ColumnSink> ColumnSink for &mut S {
+    fn push(&mut self, value: Value<'_>) -> Result<()> {
+        (**self).push(value)
+    }
+}
+
+/// Passes all columns of a row to `sink`. Returns the size of the row (see `size`).
+pub fn write(row: &Row, sink: &mut impl ColumnSink) -> Result<usize> {
+    Binder { sink, bytes: 0 }.row(row)
+}
+
+/// Passes the key columns to `sink`. Returns `BadKey` if the text is not a key of that kind.
+pub fn write_key(key: &RowKey, sink: &mut impl ColumnSink) -> Result<()> {
+    Binder { sink, bytes: 0 }.key(key)
+}
+
+/// Binds values in order.
+pub(super) struct Binder<S> {
+    sink: S,
     /// Size of the bound values, computed as in `sql::size`.
     bytes: usize,
 }
 
-impl<'a, 'c> Binder<'a, 'c> {
+impl<'a, 'c> Binder<Parameters<'a, 'c>> {
     pub(super) fn new(stmt: &'a mut Statement<'c>) -> Self {
-        Self { stmt, next: 1, bytes: 0 }
+        Self { sink: Parameters { stmt, next: 1 }, bytes: 0 }
     }
+}
+
+impl<S: ColumnSink> Binder<S> {
     pub(super) fn int(&mut self, n: i64) -> Result<&mut Self> {
-        self.stmt.raw_bind_parameter(self.next, n)?;
-        self.next += 1;
+        self.sink.push(Value::Int(n))?;
         self.bytes += 8;
         Ok(self)
     }
@@ -43,14 +122,12 @@ impl<'a, 'c> Binder<'a, 'c> {
         self.int(n.map_or(ABSENT, Into::into))
     }
     fn text(&mut self, s: &str) -> Result<&mut Self> {
-        self.stmt.raw_bind_parameter(self.next, s)?;
-        self.next += 1;
+        self.sink.push(Value::Text(s))?;
         self.bytes += s.len();
         Ok(self)
     }
     fn blob(&mut self, b: &[u8]) -> Result<&mut Self> {
-        self.stmt.raw_bind_parameter(self.next, b)?;
-        self.next += 1;
+        self.sink.push(Value::Blob(b))?;
         self.bytes += b.len();
         Ok(self)
     }
@@ -177,7 +254,7 @@ impl<'a, 'c> Binder<'a, 'c> {
 }
 
 /// Returns the hash of the immutable part (payload), for kinds that have one.
-pub(crate) fn payload_hash(row: &Row) -> Option<BlobHash> {
+pub fn payload_hash(row: &Row) -> Option<BlobHash> {
     match row {
         Row::Session(r) => Some(r.payload_hash()),
         Row::Attempt(r) => Some(r.payload_hash()),
@@ -188,25 +265,41 @@ pub(crate) fn payload_hash(row: &Row) -> Option<BlobHash> {
 }
 
 /// Reads values in order.
-struct ColumnReader<'a> {
-    row: &'a rusqlite::Row<'a>,
+struct ColumnReader<'a, S: ?Sized> {
+    row: &'a S,
     spec: &'static TableSpec,
     next: usize,
 }
 
-impl ColumnReader<'_> {
+impl<'a, S: ColumnSource + ?Sized> ColumnReader<'a, S> {
     fn bad(&self, problem: impl ToString) -> Error {
         let at = self.next.saturating_sub(1);
         let column = self.spec.columns().nth(at).map_or("?", |c| c.name);
         Error::BadRow { table: self.spec.table, column, problem: problem.to_string() }
     }
-    fn next_value(&mut self) -> Result<ValueRef<'_>> {
+    fn next_text(&mut self) -> Result<&'a str> {
         self.next += 1;
-        Ok(self.row.get_ref(self.next - 1)?)
+        match self.row.column(self.next - 1) {
+            Ok(Value::Text(text)) => Ok(text),
+            Ok(other) => Err(self.bad(format_args!("{} instead of a text", other.kind()))),
+            Err(e) => Err(self.bad(e)),
+        }
+    }
+    fn next_blob(&mut self) -> Result<&'a [u8]> {
+        self.next += 1;
+        match self.row.column(self.next - 1) {
+            Ok(Value::Blob(bytes)) => Ok(bytes),
+            Ok(other) => Err(self.bad(format_args!("{} instead of bytes", other.kind()))),
+            Err(e) => Err(self.bad(e)),
+        }
     }
     fn int(&mut self) -> Result<i64> {
-        let value = self.next_value()?.as_i64();
-        value.map_err(|e| self.bad(e))
+        self.next += 1;
+        match self.row.column(self.next - 1) {
+            Ok(Value::Int(n)) => Ok(n),
+            Ok(other) => Err(self.bad(format_args!("{} instead of a number", other.kind()))),
+            Err(e) => Err(self.bad(e)),
+        }
     }
     fn small<T: TryFrom<i64>>(&mut self) -> Result<T> {
         let n = self.int()?;
@@ -229,12 +322,10 @@ impl ColumnReader<'_> {
         Ok(Some(self.int()?).filter(|ms| *ms != NEVER))
     }
     fn text(&mut self) -> Result<String> {
-        let value = self.next_value()?.as_str().map(str::to_owned);
-        value.map_err(|e| self.bad(e))
+        self.next_text().map(str::to_owned)
     }
     fn parsed<T: std::str::FromStr<Err: ToString>>(&mut self) -> Result<T> {
-        let value = self.next_value()?.as_str().map_err(|e| e.to_string());
-        let value = value.and_then(|s| s.parse().map_err(|e: T::Err| e.to_string()));
+        let value = self.next_text()?.parse::<T>().map_err(|e| e.to_string());
         value.map_err(|e| self.bad(e))
     }
     fn parsed_with<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
@@ -242,16 +333,15 @@ impl ColumnReader<'_> {
         parse(&text).ok_or_else(|| self.bad(format_args!("unknown value {text:?}")))
     }
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let value = self.next_value()?.as_blob().map_err(|e| e.to_string());
-        let value = value
-            .and_then(|b| b.try_into().map_err(|_| format!("{} bytes instead of {N}", b.len())));
+        let bytes = self.next_blob()?;
+        let value = bytes.try_into().map_err(|_| format!("{} bytes instead of {N}", bytes.len()));
         value.map_err(|e| self.bad(e))
     }
     fn uuid(&mut self) -> Result<Uuid> {
         Ok(Uuid::from_bytes(self.bytes()?))
     }
     fn maybe_uuid(&mut self) -> Result<Option<Uuid>> {
-        if self.next_value()?.as_blob().is_ok_and(<[u8]>::is_empty) {
+        if self.next_blob()?.is_empty() {
             return Ok(None);
         }
         self.next -= 1;
@@ -265,22 +355,20 @@ impl ColumnReader<'_> {
         self.next += 1;
     }
     fn answers(&mut self) -> Result<Option<BTreeMap<Slug, String>>> {
-        let text = self.next_value()?.as_str().map_err(|e| e.to_string());
-        let parsed = text.and_then(|t| match t {
+        let parsed = match self.next_text()? {
             "" => Ok(None),
-            t => serde_json::from_str(t).map(Some).map_err(|e| e.to_string()),
-        });
+            text => serde_json::from_str(text).map(Some).map_err(|e| e.to_string()),
+        };
         parsed.map_err(|e| self.bad(e))
     }
     fn extra(&mut self) -> Result<Extra> {
-        let value = self.next_value()?.as_str().map(Extra::from_text);
-        value.map_err(|e| self.bad(e))
+        self.next_text().map(Extra::from_text)
     }
 }
 
 /// Reads the columns of `TableSpec::columns` (from the first) as a row. Returns `BadRow` for a value that this code
 /// never writes.
-pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
+pub fn read(row_type: RowType, row: &(impl ColumnSource + ?Sized)) -> Result<Row> {
     let mut c = ColumnReader { row, spec: TableSpec::of(row_type), next: 0 };
     Ok(match row_type {
         RowType::Progress => {
@@ -425,7 +513,7 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
 }
 
 /// Reads the key columns (from the first) as a key.
-pub(super) fn read_key(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<RowKey> {
+pub fn read_key(row_type: RowType, row: &(impl ColumnSource + ?Sized)) -> Result<RowKey> {
     let spec = TableSpec::of(row_type);
     let mut c = ColumnReader { row, spec, next: 0 };
     let mut parts = Vec::with_capacity(2);

@@ -12,9 +12,8 @@ mod bind;
 mod spec;
 mod sql;
 
-pub(crate) use bind::payload_hash;
-pub use bind::read;
-use bind::{Binder, read_key};
+use bind::{Binder, Parameters};
+pub use bind::{ColumnSink, ColumnSource, Value, payload_hash, read, read_key, write, write_key};
 use carrel_model::{
     UserId,
     lattice::{Row, RowKey, RowKind, RowType},
@@ -322,7 +321,10 @@ fn bind_all(stmt: &mut CachedStatement<'_>, owner: Owner, row: &Row, usn: u64) -
     binder.row(row)
 }
 
-fn bind_owner<'a, 'c>(stmt: &'a mut CachedStatement<'c>, owner: Owner) -> Result<Binder<'a, 'c>> {
+fn bind_owner<'a, 'c>(
+    stmt: &'a mut CachedStatement<'c>,
+    owner: Owner,
+) -> Result<Binder<Parameters<'a, 'c>>> {
     let mut binder = Binder::new(stmt);
     if let Owner::Server(user) = owner {
         binder.uuid(user.0)?;

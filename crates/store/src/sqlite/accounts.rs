@@ -1,9 +1,6 @@
 //! SQL statements for accounts.
 
-use carrel_model::{
-    DeviceId, UserId,
-    wire::{Role, UserInfo},
-};
+use carrel_model::{DeviceId, UserId, wire::UserInfo};
 use carrel_precis as precis;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use uuid::Uuid;
@@ -11,18 +8,14 @@ use uuid::Uuid;
 use super::SqliteTx;
 use crate::{
     Result,
-    tx::{AccountTx, LoginKeys, StoredAccount},
+    tx::{AccountTx, LoginKeys, StoredAccount, role_of, role_text},
 };
 
 /// Name and value of the fact that identifies the format of the login keys.
 const LOGIN_KEYS: (&str, &str) = ("login_keys", "precis-2");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
-    let role = match row.get_ref("role")?.as_str()? {
-        "administrator" => Role::Administrator,
-        "instructor" => Role::Instructor,
-        _ => Role::Student,
-    };
+    let role = role_of(row.get_ref("role")?.as_str()?);
     Ok(UserInfo {
         id: UserId(uuid(row, "id")?),
         login: row.get("login")?,
@@ -33,14 +26,6 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
 
 pub(super) fn uuid(row: &Row<'_>, column: &str) -> rusqlite::Result<Uuid> {
     row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
-}
-
-fn role_text(role: Role) -> &'static str {
-    match role {
-        Role::Student => "student",
-        Role::Instructor => "instructor",
-        Role::Administrator => "administrator",
-    }
 }
 
 impl SqliteTx<'_> {

@@ -1,38 +1,17 @@
 //! SQL statements for the catalogue.
 
-use carrel_model::{
-    BlobHash, ItemId, Slug,
-    content::{Difficulty, ManifestBlob},
-    text::language,
-    wire::SearchKind,
-};
+use carrel_model::{BlobHash, ItemId, Slug, content::ManifestBlob, text::language};
 use carrel_sqlite::search as terms;
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{SqliteTx, search};
 use crate::{
     Result, StoreError,
-    tx::{CatalogueTx, Filter, Kind, Listed, Publication, Published},
+    tx::{
+        CatalogueTx, Filter, Kind, Listed, Publication, Published, difficulty_text,
+        passage_kind_text,
+    },
 };
-
-fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
-    match difficulty {
-        Some(Difficulty::Beginner) => "BEGINNER",
-        Some(Difficulty::Intermediate) => "INTERMEDIATE",
-        Some(Difficulty::Advanced) => "ADVANCED",
-        Some(Difficulty::Expert) => "EXPERT",
-        None => "",
-    }
-}
-
-fn kind_text(kind: SearchKind) -> &'static str {
-    match kind {
-        SearchKind::Course => "course",
-        SearchKind::Story => "story",
-        SearchKind::Section => "section",
-        SearchKind::StoryText => "story_text",
-    }
-}
 
 fn manifest_blob(r: &Row<'_>) -> rusqlite::Result<ManifestBlob> {
     let size: i64 = r.get("size")?;
@@ -92,7 +71,7 @@ impl CatalogueTx for SqliteTx<'_> {
             "INSERT INTO passage (root_kind, root, kind, item, lang, title, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for t in &p.passages {
-            let passage_kind = kind_text(t.kind);
+            let passage_kind = passage_kind_text(t.kind);
             passage.execute((
                 kind,
                 p.id.as_str(),

@@ -57,8 +57,8 @@ impl Engine for SqliteEngine {
     fn side_files(&self) -> &'static [&'static str] {
         &[LOG, INDEX]
     }
-    fn exists(&self, folder: &Path) -> bool {
-        folder.join(FILE).metadata().is_ok_and(|m| m.len() > 0)
+    fn exists(&self, folder: &Path) -> Result<bool> {
+        Ok(folder.join(FILE).metadata().is_ok_and(|m| m.len() > 0))
     }
     fn open(&self, folder: &Path, options: OpenOptions) -> Result<Opened> {
         let conn = open_file(&folder.join(FILE), &folder.join("backups"), options.now_ms)?;

@@ -14,13 +14,11 @@ use rusqlite::Connection;
 use super::SqliteTx;
 use crate::{
     Result, StoreError,
-    tx::{Listed, SearchTx},
+    tx::{EXCERPT_CHARS, Listed, SearchTx, passage_kind_of},
 };
 
 pub(super) const PUBLICATIONS: &str = "publication_terms";
 const PASSAGES: &str = "passage_terms";
-/// Length of an excerpt in characters.
-const EXCERPT_CHARS: usize = 160;
 /// Texts that are indexed in one transaction.
 const BATCH: u32 = 500;
 
@@ -76,12 +74,7 @@ impl SearchTx for SqliteTx<'_> {
             let (lang, text): (String, String) =
                 stmt.query_row([found.row], |r| Ok((r.get("lang")?, r.get("text")?)))?;
             items.push(SearchHit {
-                kind: match found.kind.as_str() {
-                    "course" => SearchKind::Course,
-                    "story" => SearchKind::Story,
-                    "section" => SearchKind::Section,
-                    _ => SearchKind::StoryText,
-                },
+                kind: passage_kind_of(&found.kind),
                 item: ItemId::new(found.item).map_err(|e| StoreError::unreadable("passage", e))?,
                 title: found.title,
                 lang,

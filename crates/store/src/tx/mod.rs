@@ -10,6 +10,7 @@ mod enrolment_tokens;
 mod jobs;
 mod rows;
 mod sessions;
+mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
@@ -19,6 +20,9 @@ pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
+pub use values::{
+    EXCERPT_CHARS, difficulty_text, passage_kind_of, passage_kind_text, role_of, role_text,
+};
 
 use super::Result;
 

@@ -1,0 +1,134 @@
+//! The database of a data folder: SQLite in the folder, or a database of a PostgreSQL server.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
+
+use crate::{
+    config::{Config, Settings},
+    error::{Error, io},
+    folders::write_synced,
+    store::{Engine, sqlite::SqliteEngine},
+};
+
+/// Environment variable with the URL of a PostgreSQL database. Other users of the computer can read the arguments of a
+/// process, but not its environment.
+pub const URL_VARIABLE: &str = "CARREL_DATABASE_URL";
+
+/// File in the data folder with the name of the engine, if it is not SQLite.
+const MARKER: &str = "database";
+
+/// Returns the configuration of a data folder, with the database of the environment or else SQLite.
+///
+/// # Errors
+/// If the URL cannot be used.
+pub fn config(
+    data_dir: impl Into<std::path::PathBuf>,
+    settings: Settings,
+) -> Result<Config, Error> {
+    let engine = engine(None, &settings)?;
+    Ok(Config { engine, settings, ..Config::new(data_dir) })
+}
+
+/// Returns the engine for `url`, or else for the URL of the environment; without any, SQLite.
+///
+/// # Errors
+/// If the URL cannot be used.
+pub fn engine(url: Option<&str>, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
+    let from_environment = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
+    let Some(url) = url.map(str::to_owned).or(from_environment) else {
+        return Ok(Arc::new(SqliteEngine));
+    };
+    let url = DatabaseUrl::new(&url).map_err(|e| Error::Refused(e.to_string()))?;
+    Ok(Arc::new(PostgresEngine::new(url, pool_settings(settings))))
+}
+
+fn pool_settings(settings: &Settings) -> PoolSettings {
+    let seconds = |s: u64| Duration::from_secs(s.max(1));
+    let max = settings.database_pool_max.max(1);
+    PoolSettings {
+        min: settings.database_pool_min.min(max),
+        max,
+        acquire: seconds(settings.database_acquire_s),
+        idle: seconds(settings.database_idle_s),
+        statement: seconds(settings.database_statement_s),
+        lock: seconds(settings.database_lock_s),
+        connect: seconds(settings.database_connect_s),
+        ca: settings.database_ca.clone(),
+    }
+}
+
+/// Returns an error if the database of the folder is one of another engine: opening a new, empty one would hide it.
+pub(crate) fn refuse_other_engine(engine: &dyn Engine, dir: &Path) -> Result<(), Error> {
+    let sqlite = SqliteEngine;
+    let stored = match std::fs::read_to_string(dir.join(MARKER)) {
+        Ok(text) => text.trim().to_owned(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => sqlite.name().to_owned(),
+        Err(e) => return Err(io("read", dir.join(MARKER))(e)),
+    };
+    if stored == engine.name() {
+        return Ok(());
+    }
+    if engine.name() == sqlite.name() {
+        return Err(Error::Refused(format!(
+            "the server of {dir:?} has its rows in another database ({stored}); hint: set {URL_VARIABLE} to its URL"
+        )));
+    }
+    if sqlite.exists(dir)? {
+        return Err(Error::Refused(format!(
+            "{dir:?} has a SQLite database; hint: choose an empty folder for a server on PostgreSQL, or remove \
+             --database and {URL_VARIABLE}"
+        )));
+    }
+    Ok(())
+}
+
+/// Records the engine in the data folder.
+pub(crate) fn mark(engine: &dyn Engine, dir: &Path) -> Result<(), Error> {
+    let file = dir.join(MARKER);
+    if engine.name() == SqliteEngine.name() || file.exists() {
+        return Ok(());
+    }
+    write_synced(&file, &format!("{}\n", engine.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_opened_with_its_own_engine_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::new("postgres://u:secret@localhost/c").unwrap();
+        let postgres = PostgresEngine::new(url, PoolSettings::default());
+        let refused = |engine: &dyn Engine| {
+            refuse_other_engine(engine, dir.path()).err().map(|e| e.to_string())
+        };
+        // A new folder may get any database.
+        assert_eq!((refused(&SqliteEngine), refused(&postgres)), (None, None));
+        mark(&SqliteEngine, dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        std::fs::write(dir.path().join(SqliteEngine.file()), "x").unwrap();
+        assert_eq!(refused(&SqliteEngine), None);
+        assert!(refused(&postgres).unwrap().contains("has a SQLite database"));
+        std::fs::remove_file(dir.path().join(SqliteEngine.file())).unwrap();
+        mark(&postgres, dir.path()).unwrap();
+        assert_eq!(refused(&postgres), None);
+        assert!(refused(&SqliteEngine).unwrap().contains(URL_VARIABLE));
+    }
+
+    #[test]
+    fn the_pool_has_the_documented_defaults() {
+        assert_eq!(pool_settings(&Settings::default()), PoolSettings::default());
+        let small = Settings { database_pool_max: 2, ..Settings::default() };
+        let pool = pool_settings(&small);
+        assert_eq!((pool.min, pool.max), (2, 2));
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_without_its_password() {
+        let error = engine(Some("postgres://u:secret@host"), &Settings::default());
+        let text = error.err().unwrap().to_string();
+        assert!(text.contains("names no database") && !text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,188 @@
+//! PostgreSQL as the engine under test: one database for each data folder, copied from a template, in the cluster whose
+//! address is in `CARREL_TEST_POSTGRES` (`cargo xtask with-postgres`).
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, sync::Mutex};
+
+use carrel_server::store::{Engine, OpenOptions, Opened};
+use carrel_sqlite::rows;
+use carrel_store::{CopyMetadata, Result};
+use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
+use futures_util::StreamExt as _;
+use tokio_postgres::{Client, NoTls, Row};
+
+use super::support::{Fixture, NOW};
+
+const TEMPLATE: &str = "carrel_template";
+
+pub struct PostgresFixture;
+
+/// `PostgresEngine`, with the database of a data folder chosen by its path.
+#[derive(Debug, Default)]
+struct EngineByFolder {
+    created: Mutex<BTreeSet<String>>,
+}
+
+fn cluster() -> String {
+    std::env::var("CARREL_TEST_POSTGRES")
+        .expect("CARREL_TEST_POSTGRES is set: run the tests with `cargo xtask with-postgres`")
+}
+
+/// Runs `f` with a connection, also on a thread that runs async tasks.
+fn with_client<T: Send>(database: &str, f: impl AsyncFnOnce(&mut Client) -> T + Send) -> T {
+    let config = format!("{} dbname={database} options='-c search_path=carrel'", cluster());
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            f(&mut client).await
+        })
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+fn query(database: &str, sql: &str) -> Vec<Row> {
+    with_client(database, async |client: &mut Client| client.query(sql, &[]).await.unwrap())
+}
+
+fn engine_of(database: &str) -> PostgresEngine {
+    let url = DatabaseUrl::new(&format!("{} dbname={database}", cluster())).unwrap();
+    let settings = PoolSettings { min: 1, max: 8, ..PoolSettings::default() };
+    PostgresEngine::new(url, settings)
+}
+
+/// Returns the name of the database of a folder: tests run in several processes.
+fn database_of(folder: &Path) -> String {
+    let hash = carrel_model::BlobHash::of(folder.as_os_str().as_encoded_bytes());
+    format!("carrel_{}_{}", std::process::id(), &hash.to_hex()[..16])
+}
+
+impl EngineByFolder {
+    fn has(&self, database: &str) -> bool {
+        self.created.lock().unwrap().contains(database)
+    }
+    /// Creates the database of a folder if it does not exist.
+    fn create(&self, database: &str) {
+        if !self.created.lock().unwrap().insert(database.to_owned()) {
+            return;
+        }
+        with_client("postgres", async |client: &mut Client| {
+            // One process at a time; the lock ends with the connection.
+            client.batch_execute("SELECT pg_advisory_lock(7300)").await.unwrap();
+            let exists = "SELECT 1 FROM pg_database WHERE datname = $1";
+            if client.query_opt(exists, &[&TEMPLATE]).await.unwrap().is_none() {
+                client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.unwrap();
+                let options = OpenOptions { readers: 0, now_ms: NOW };
+                drop(engine_of(TEMPLATE).open(Path::new(""), options).unwrap());
+                // Each copy gets its own epoch and server id.
+                query(TEMPLATE, "DELETE FROM server_fact RETURNING name");
+            }
+            // The last connections to the template may still be closing.
+            let others =
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+            client.query(others, &[&TEMPLATE]).await.unwrap();
+            let copy = format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}");
+            let mut tries = 0;
+            while let Err(e) = client.batch_execute(&copy).await {
+                tries += 1;
+                assert!(tries < 100, "{e:?}");
+                client.batch_execute("SELECT pg_sleep(0.05)").await.unwrap();
+            }
+        });
+    }
+}
+
+impl Engine for EngineByFolder {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+    fn file(&self) -> &'static str {
+        engine_of("postgres").file()
+    }
+    fn side_files(&self) -> &'static [&'static str] {
+        &[]
+    }
+    fn exists(&self, folder: &Path) -> Result<bool> {
+        let database = database_of(folder);
+        if self.has(&database) { engine_of(&database).exists(folder) } else { Ok(false) }
+    }
+    fn open(&self, folder: &Path, options: OpenOptions) -> Result<Opened> {
+        let database = database_of(folder);
+        self.create(&database);
+        engine_of(&database).open(folder, options)
+    }
+    fn copy(&self, folder: &Path, into: &Path) -> Result<()> {
+        engine_of(&database_of(folder)).copy(folder, into)
+    }
+    fn copy_metadata(&self, copy: &Path) -> Result<CopyMetadata> {
+        engine_of("postgres").copy_metadata(copy)
+    }
+    fn check_copy(&self, copy: &Path) -> Result<()> {
+        engine_of("postgres").check_copy(copy)
+    }
+    fn prepare_restored(&self, folder: &Path, end_sign_ins: bool, now_ms: i64) -> Result<String> {
+        engine_of("postgres").prepare_restored(folder, end_sign_ins, now_ms)
+    }
+}
+
+impl Fixture for PostgresFixture {
+    fn engine(&self) -> Arc<dyn Engine> {
+        static ENGINE: std::sync::LazyLock<Arc<EngineByFolder>> =
+            std::sync::LazyLock::new(Arc::default);
+        Arc::clone(&ENGINE) as _
+    }
+    fn count(&self, folder: &Path, table: &str) -> i64 {
+        query(&database_of(folder), &format!("SELECT count(*) FROM {table}"))[0].get(0)
+    }
+    fn drop_table(&self, folder: &Path, table: &str) {
+        with_client(&database_of(folder), async |client: &mut Client| {
+            client.batch_execute(&format!("DROP TABLE {table} CASCADE")).await.unwrap();
+        });
+    }
+    fn stored_bytes(&self, folder: &Path) -> i64 {
+        let size_of = |spec: &rows::TableSpec| -> i64 {
+            let size = rows::size(spec);
+            let sql = format!("SELECT coalesce(sum({size}), 0)::int8 FROM {}", spec.table);
+            query(&database_of(folder), &sql)[0].get(0)
+        };
+        rows::SPECS.iter().map(size_of).sum()
+    }
+    fn epoch(&self, folder: &Path) -> String {
+        let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
+        query(&database_of(folder), sql)[0].get(0)
+    }
+    fn variables(&self, folder: &Path) -> Vec<(&'static str, String)> {
+        let url = format!("{} dbname={}", cluster(), database_of(folder));
+        vec![(carrel_server::database::URL_VARIABLE, url)]
+    }
+    fn raw_bytes(&self, folder: &Path) -> Vec<u8> {
+        // All values of all tables.
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'carrel'";
+        with_client(&database_of(folder), async |client: &mut Client| {
+            let mut bytes = Vec::new();
+            for table in client.query(tables, &[]).await.unwrap() {
+                let copy = format!("COPY {} TO STDOUT (FORMAT binary)", table.get::<_, &str>(0));
+                let mut rows = std::pin::pin!(client.copy_out(copy.as_str()).await.unwrap());
+                while let Some(part) = rows.next().await {
+                    bytes.extend_from_slice(&part.unwrap());
+                }
+            }
+            bytes
+        })
+    }
+}
+
+/// The tests that end on PostgreSQL: those of backups, and those of databases of earlier releases. Raise this number
+/// only for a test that concerns SQLite itself.
+const SKIPPED: usize = 24;
+
+#[test]
+fn few_tests_concern_one_engine_only() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = files.filter(|file| file.extension().is_some_and(|end| end == "rs"));
+    let call = concat!("sqlite_only!", "(\"");
+    let count: usize =
+        sources.map(|file| std::fs::read_to_string(file).unwrap().matches(call).count()).sum();
+    assert_eq!(count, SKIPPED);
+}

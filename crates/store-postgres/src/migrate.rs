@@ -1,0 +1,131 @@
+//! Schema migrations: the same rules as for SQLite (migrations/README.md), in one transaction. Several processes that
+//! start together migrate one after the other.
+
+use carrel_sqlite::Migration;
+use carrel_store::{Reason, Result, StoreError};
+use tokio_postgres::Client;
+
+use crate::{error, tx::MIGRATION_LOCK};
+
+macro_rules! migration {
+    ($number:literal, $name:literal, $file:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!("../../../migrations/server-postgres/", $file, ".sql")),
+        }
+    };
+}
+
+/// The schema of a server database.
+pub const MIGRATIONS: &[Migration] =
+    &[migration!(1, "rows", "0001_rows"), migration!(2, "server", "0002_server")];
+
+/// Applies the missing migrations: all of them, or none if one fails.
+///
+/// # Errors
+/// `Corrupt` if the database was migrated by a newer or by another release, or belongs to another program.
+pub(crate) async fn migrate(client: &Client, now_ms: i64) -> Result<()> {
+    client.batch_execute("BEGIN").await.map_err(|e| error::of(&e))?;
+    match apply(client, now_ms).await {
+        Ok(count) => {
+            client.batch_execute("COMMIT").await.map_err(|e| error::of(&e))?;
+            if count > 0 {
+                tracing::info!(
+                    schema.applied = count,
+                    schema.to = MIGRATIONS.len(),
+                    "database migrated"
+                );
+            }
+            Ok(())
+        }
+        Err(e) => {
+            // Fails if the connection is lost, which also ends the transaction.
+            let _ = client.batch_execute("ROLLBACK").await;
+            Err(e)
+        }
+    }
+}
+
+async fn apply(client: &Client, now_ms: i64) -> Result<usize> {
+    let sql = |e: tokio_postgres::Error| error::of(&e);
+    client.execute("SELECT pg_advisory_xact_lock($1, 0)", &[&MIGRATION_LOCK]).await.map_err(sql)?;
+    // A schema of its own: other schemas of the database are left alone, and a user who owns the database may create it.
+    let exists = "SELECT to_regclass('carrel.schema_migration') IS NOT NULL,
+        EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'carrel')";
+    let row = client.query_one(exists, &[]).await.map_err(sql)?;
+    match (row.get::<_, bool>(0), row.get::<_, bool>(1)) {
+        (true, _) => {}
+        (false, true) => {
+            return Err(refused(
+                "the schema carrel has tables of another program",
+                "create an empty database for this server",
+            ));
+        }
+        (false, false) => {
+            let create = "CREATE TABLE schema_migration (
+                    number bigint PRIMARY KEY,
+                    name text COLLATE \"C\" NOT NULL,
+                    checksum bytea NOT NULL,
+                    applied_ms bigint NOT NULL
+                )";
+            let has_schema = "SELECT to_regnamespace('carrel') IS NOT NULL";
+            let row = client.query_one(has_schema, &[]).await.map_err(sql)?;
+            if !row.get::<_, bool>(0) {
+                client.batch_execute("CREATE SCHEMA carrel").await.map_err(sql)?;
+            }
+            client.batch_execute(create).await.map_err(sql)?;
+        }
+    }
+    let stored = client
+        .query("SELECT number, name, checksum FROM schema_migration ORDER BY number", &[])
+        .await
+        .map_err(sql)?;
+    if stored.len() > MIGRATIONS.len() {
+        return Err(refused(
+            &format!(
+                "the database has the schema {} of a newer release, this one has {}",
+                stored.len(),
+                MIGRATIONS.len()
+            ),
+            "update the server",
+        ));
+    }
+    for (row, migration) in stored.iter().zip(MIGRATIONS) {
+        let is_same = row.get::<_, i64>(0) == i64::from(migration.number)
+            && row.get::<_, &[u8]>(2) == migration.checksum();
+        if !is_same {
+            return Err(refused(
+                &format!(
+                    "migration {} of the database is not the one of this release",
+                    migration.number
+                ),
+                "start the release that created the database",
+            ));
+        }
+    }
+    let missing = &MIGRATIONS[stored.len()..];
+    for migration in missing {
+        client.batch_execute(migration.sql).await.map_err(|e| match error::of(&e) {
+            StoreError::Internal(reason) => StoreError::Internal(Reason {
+                message: format!("migration {}: {}", migration.number, reason.message),
+                ..reason
+            }),
+            other => other,
+        })?;
+        let insert = "INSERT INTO schema_migration (number, name, checksum, applied_ms) VALUES ($1, $2, $3, $4)";
+        let checksum = migration.checksum();
+        client
+            .execute(
+                insert,
+                &[&i64::from(migration.number), &migration.name, &checksum.as_slice(), &now_ms],
+            )
+            .await
+            .map_err(sql)?;
+    }
+    Ok(missing.len())
+}
+
+fn refused(message: &str, hint: &'static str) -> StoreError {
+    StoreError::Corrupt(Reason { message: format!("PostgreSQL: {message}"), hint })
+}

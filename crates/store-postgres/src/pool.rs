@@ -1,0 +1,186 @@
+//! The pool of connections, its settings for each connection, and its maintenance.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use carrel_store::{Reason, Result, StoreError};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio_postgres::{NoTls, config::SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{
+    epoch, error,
+    settings::{DatabaseUrl, PoolSettings},
+};
+
+/// Interval at which unused connections are closed, and the epoch is compared with the cluster.
+const MAINTENANCE: Duration = Duration::from_secs(30);
+/// Maximum time for which a transaction may be idle: a process that stops in a transaction must not keep its locks.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
+
+/// Creates the pool. Opens no connection.
+///
+/// `is_migrated`: from then on, each new connection compares the epoch with the cluster, which another one may have
+/// replaced.
+pub(crate) fn create(
+    url: &DatabaseUrl,
+    settings: &PoolSettings,
+    is_migrated: Arc<AtomicBool>,
+) -> Result<Pool> {
+    let mut config = url.config();
+    config.connect_timeout(settings.connect).tcp_user_timeout(settings.statement);
+    if config.get_application_name().is_none() {
+        config.application_name("carrel-server");
+    }
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = if url.uses_tls() {
+        config.ssl_mode(SslMode::Require);
+        Manager::from_config(config, MakeRustlsConnect::new(tls(settings)?), recycling)
+    } else {
+        config.ssl_mode(SslMode::Disable);
+        Manager::from_config(config, NoTls, recycling)
+    };
+    let session = session_sql(settings);
+    let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let (session, is_migrated) = (session.clone(), Arc::clone(&is_migrated));
+        Box::pin(async move {
+            client.batch_execute(&session).await.map_err(HookError::Backend)?;
+            if is_migrated.load(Ordering::Acquire) {
+                epoch::bind(client).await.map_err(|e| HookError::message(e.to_string()))?;
+            }
+            Ok(())
+        })
+    });
+    Pool::builder(manager)
+        .max_size(settings.max.max(1))
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait: Some(settings.acquire),
+            create: Some(settings.connect + settings.statement),
+            recycle: Some(settings.acquire),
+        })
+        .post_create(prepare)
+        .build()
+        .map_err(|e| StoreError::Internal(format!("PostgreSQL: {e}").into()))
+}
+
+/// Returns the settings of a session. A commit is durable when it returns: only a weaker setting is replaced, since an
+/// administrator may have chosen a stronger one for a standby.
+fn session_sql(settings: &PoolSettings) -> String {
+    let ms = |duration: Duration| duration.as_millis();
+    format!(
+        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {};
+         SET search_path = carrel;
+         SELECT set_config('synchronous_commit', 'on', false)
+         WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+        ms(settings.statement),
+        ms(settings.lock),
+        ms(IDLE_IN_TRANSACTION),
+    )
+}
+
+/// Returns the TLS of the connections. The certificate of the server is always verified.
+fn tls(settings: &PoolSettings) -> Result<rustls::ClientConfig> {
+    let refused = |message: String, hint: &'static str| {
+        StoreError::Internal(Reason { message: format!("PostgreSQL: {message}"), hint })
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    match &settings.ca {
+        Some(file) => {
+            let read = CertificateDer::pem_file_iter(file)
+                .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+            let certificates = read.map_err(|e| {
+                refused(format!("{}: {e}", file.display()), "database_ca must be a PEM file")
+            })?;
+            roots.add_parsable_certificates(certificates);
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(refused(
+            "no certificate of an authority was found".to_owned(),
+            "set database_ca to the certificate of the authority of the PostgreSQL server",
+        ));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| refused(e.to_string(), ""))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// Keeps the pool between its limits until it is closed.
+pub(crate) async fn maintain(pool: Pool, settings: PoolSettings) {
+    let mut tick = tokio::time::interval(MAINTENANCE);
+    loop {
+        tick.tick().await;
+        if pool.is_closed() {
+            return;
+        }
+        let size = pool.status().size;
+        let mut closable = size.saturating_sub(settings.min);
+        pool.retain(|_, metrics| {
+            let close = closable > 0 && metrics.last_used() >= settings.idle;
+            closable -= usize::from(close);
+            !close
+        });
+        let status = pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        tracing::debug!(
+            pool.in_use = in_use,
+            pool.open = status.size,
+            pool.waiting = status.waiting,
+            "database connections"
+        );
+        if in_use * 5 > status.max_size * 4 {
+            tracing::warn!(
+                pool.in_use = in_use,
+                pool.max = status.max_size,
+                pool.waiting = status.waiting,
+                "more than 80 % of the database connections are in use"
+            );
+        }
+        // An unused pool would not notice a failover.
+        if let Ok(client) = pool.get().await {
+            let _ = bind_epoch(client).await;
+        }
+        fill(&pool, settings.min.min(settings.max)).await;
+    }
+}
+
+/// Opens connections until there are `min`.
+async fn fill(pool: &Pool, min: usize) {
+    let mut opened = Vec::new();
+    while pool.status().size < min {
+        match pool.get().await {
+            Ok(client) => opened.push(client),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Compares the epoch with the cluster. A connection whose transaction failed is closed.
+pub(crate) async fn bind_epoch(client: Object) -> Result<()> {
+    let bound = epoch::bind(&client).await;
+    if bound.is_err() {
+        drop(Object::take(client));
+    }
+    bound
+}
+
+/// Returns a connection from the pool.
+pub(crate) async fn connection(pool: &Pool) -> Result<Object> {
+    pool.get().await.map_err(|e| error::of_pool(&e))
+}

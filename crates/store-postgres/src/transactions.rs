@@ -1,0 +1,159 @@
+//! Runs jobs in transactions, each on a blocking thread with a connection of its own.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use carrel_store::{Result, StoreError, Transactions, TxJob};
+use deadpool_postgres::{Object, Pool};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::{error, pool, tx::PgTx};
+
+/// Transactions on an open database. Dropping it waits for the writes that were started.
+pub(crate) struct PgTransactions {
+    runtime: Option<Runtime>,
+    handle: Handle,
+    pool: Pool,
+    writes: Arc<Running>,
+}
+
+/// Counts the writes that were started and have not finished.
+#[derive(Default)]
+struct Running {
+    count: Mutex<usize>,
+    is_zero: Condvar,
+}
+
+/// A write that was started; dropping it marks it as finished.
+struct Started(Arc<Running>);
+
+impl Running {
+    fn start(self: &Arc<Self>) -> Started {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Started(Arc::clone(self))
+    }
+    fn wait(&self) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count > 0 {
+            count = self.is_zero.wait(count).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let mut count = self.0.count.lock().unwrap_or_else(PoisonError::into_inner);
+        *count -= 1;
+        if *count == 0 {
+            self.0.is_zero.notify_all();
+        }
+    }
+}
+
+impl PgTransactions {
+    pub(crate) fn new(runtime: Runtime, pool: Pool) -> Self {
+        let handle = runtime.handle().clone();
+        Self { runtime: Some(runtime), handle, pool, writes: Arc::default() }
+    }
+}
+
+impl Drop for PgTransactions {
+    fn drop(&mut self) {
+        // The connections are tasks of the runtime, so the writes end although this thread waits.
+        self.writes.wait();
+        self.pool.close();
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting is not allowed on a thread that runs async tasks.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[async_trait]
+impl Transactions for PgTransactions {
+    async fn read(&self, job: Box<dyn TxJob>) {
+        let pool = self.pool.clone();
+        let task = self.handle.spawn(async move {
+            match pool::connection(&pool).await {
+                Ok(client) => run(client, job, Access::Read).await,
+                Err(e) => job.finish(Err(e)),
+            }
+        });
+        // If the task fails, the job was dropped, which closes the reply channel of the caller.
+        let _ = task.await;
+    }
+    fn write(&self, job: Box<dyn TxJob>) {
+        let (pool, started) = (self.pool.clone(), self.writes.start());
+        // Not awaited: a write is finished even if the caller is cancelled.
+        drop(self.handle.spawn(async move {
+            match pool::connection(&pool).await {
+                Ok(client) => run(client, job, Access::Write).await,
+                Err(e) => job.finish(Err(e)),
+            }
+            drop(started);
+        }));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+async fn run(client: Object, mut job: Box<dyn TxJob>, access: Access) {
+    let handle = Handle::current();
+    let _ = tokio::task::spawn_blocking(move || {
+        let mut connection = Connection(Some(client));
+        let ended = match connection.0.as_ref() {
+            Some(client) => transaction(&handle, client, job.as_mut(), access),
+            None => Err(StoreError::closed()),
+        };
+        if ended.is_ok() {
+            connection.release();
+        }
+        drop(connection);
+        job.finish(ended);
+    })
+    .await;
+}
+
+/// A connection in use. Unless it is released, it is closed: its transaction may still be open, after an error or a
+/// panic.
+struct Connection(Option<Object>);
+
+impl Connection {
+    fn release(&mut self) {
+        drop(self.0.take());
+    }
+}
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// Runs a job in a transaction. After an error the state of the transaction is unknown.
+fn transaction(
+    handle: &Handle,
+    client: &Object,
+    job: &mut dyn TxJob,
+    access: Access,
+) -> Result<()> {
+    let execute = |sql: &str| handle.block_on(client.batch_execute(sql)).map_err(|e| error::of(&e));
+    if access == Access::Read {
+        execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        job.run(&PgTx::new(client, handle, access));
+        return execute("ROLLBACK");
+    }
+    execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
+    let tx = PgTx::new(client, handle, access);
+    if !job.run(&tx) {
+        return execute("ROLLBACK");
+    }
+    tx.finish()?;
+    // The reply may be lost after the commit. Merges are joins, so repeating them is safe.
+    execute("COMMIT")
+}

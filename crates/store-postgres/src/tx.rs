@@ -1,0 +1,195 @@
+//! A transaction: executing statements, locks, and facts.
+//!
+//! Texts that people typed may contain the character NUL, which PostgreSQL cannot store: `text` replaces it.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
+
+use carrel_model::{BlobHash, UserId};
+use carrel_store::{Result, StoreError, facts, tx::FactTx};
+use deadpool_postgres::Object;
+use tokio::runtime::Handle;
+use tokio_postgres::{
+    Row,
+    types::{FromSql, ToSql},
+};
+use uuid::Uuid;
+
+use crate::{error, rows::Learner, transactions::Access};
+
+/// Classes of advisory locks; the second key is 0, or from an id.
+pub(crate) const MIGRATION_LOCK: i32 = 0x6361_7201;
+pub(crate) const EPOCH_LOCK: i32 = 0x6361_7202;
+
+/// A lock of a transaction on data without a row that could be locked: before a row is inserted, its absence must not
+/// change. Order: `SignIn`, `Accounts`, rows of `sign_in` and `enrolment_token`, the row of the learner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Logins, ids of accounts, and adopted ids.
+    Accounts,
+    /// Publications, their blobs, and the revision of the catalogue.
+    Catalogue,
+    /// A sign-in that is not in the database.
+    SignIn(Uuid),
+}
+
+impl Lock {
+    fn keys(self) -> (i32, i32) {
+        match self {
+            Self::Accounts => (0x6361_7203, 0),
+            Self::Catalogue => (0x6361_7204, 0),
+            Self::SignIn(id) => {
+                let [a, b, c, d, ..] = *blake3::hash(id.as_bytes()).as_bytes();
+                (0x6361_7205, i32::from_be_bytes([a, b, c, d]))
+            }
+        }
+    }
+}
+
+pub(crate) type Params<'a> = [&'a (dyn ToSql + Sync)];
+
+/// One transaction.
+pub(crate) struct PgTx<'c> {
+    client: &'c Object,
+    handle: &'c Handle,
+    access: Access,
+    locks: RefCell<Vec<Lock>>,
+    /// A statement failed, so PostgreSQL commits nothing.
+    has_failed: Cell<bool>,
+    /// The learner whose row is locked, with values that are written at the end.
+    pub(crate) learner: RefCell<Option<Learner>>,
+}
+
+impl<'c> PgTx<'c> {
+    pub(crate) fn new(client: &'c Object, handle: &'c Handle, access: Access) -> Self {
+        Self {
+            client,
+            handle,
+            access,
+            locks: RefCell::default(),
+            has_failed: Cell::new(false),
+            learner: RefCell::default(),
+        }
+    }
+    pub(crate) fn is_write(&self) -> bool {
+        self.access == Access::Write
+    }
+    /// Returns the clause that locks the rows of a query in a transaction that writes.
+    pub(crate) fn for_update(&self) -> &'static str {
+        if self.is_write() { " FOR UPDATE" } else { "" }
+    }
+    /// Ends a transaction that is to be committed.
+    ///
+    /// # Errors
+    /// If a statement failed: PostgreSQL would answer COMMIT with a roll-back.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.write_learner()?;
+        if self.has_failed.get() {
+            let message = "not committed: a statement of the transaction failed".to_owned();
+            return Err(StoreError::Internal(message.into()));
+        }
+        Ok(())
+    }
+    fn result<T>(&self, result: Result<T, tokio_postgres::Error>) -> Result<T> {
+        result.map_err(|e| {
+            self.has_failed.set(true);
+            error::of(&e)
+        })
+    }
+    pub(crate) fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>> {
+        self.result(self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.query(&statement, params).await
+        }))
+    }
+    pub(crate) fn query_opt(&self, sql: &str, params: &Params<'_>) -> Result<Option<Row>> {
+        self.query(sql, params).map(|rows| rows.into_iter().next())
+    }
+    pub(crate) fn exists(&self, sql: &str, params: &Params<'_>) -> Result<bool> {
+        self.query_opt(sql, params).map(|row| row.is_some())
+    }
+    /// Returns the number of changed rows.
+    pub(crate) fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64> {
+        self.result(self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.execute(&statement, params).await
+        }))
+    }
+    /// Takes a lock until the end of the transaction. Does nothing in a read transaction.
+    pub(crate) fn lock(&self, lock: Lock) -> Result<()> {
+        if !self.is_write() || self.locks.borrow().contains(&lock) {
+            return Ok(());
+        }
+        let (class, key) = lock.keys();
+        self.query("SELECT pg_advisory_xact_lock($1, $2)", &[&class, &key])?;
+        self.locks.borrow_mut().push(lock);
+        Ok(())
+    }
+    /// Runs `find`. In a transaction that writes, if it finds nothing, takes `lock` and runs it again, so that no other
+    /// transaction can add what is missing.
+    pub(crate) fn find_or_lock<T>(
+        &self,
+        lock: Lock,
+        find: impl Fn() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let found = find()?;
+        if found.is_some() || !self.is_write() {
+            return Ok(found);
+        }
+        self.lock(lock)?;
+        find()
+    }
+}
+
+impl FactTx for PgTx<'_> {
+    fn fact(&self, name: &'static str) -> Result<Option<String>> {
+        if name == facts::CATALOGUE {
+            self.lock(Lock::Catalogue)?;
+        }
+        let row = self.query_opt("SELECT value FROM server_fact WHERE name = $1", &[&name])?;
+        row.map(|row| get(&row, 0)).transpose()
+    }
+    fn set_fact(&self, name: &'static str, value: &str) -> Result<()> {
+        self.execute(
+            "INSERT INTO server_fact (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &[&name, &text(value)],
+        )?;
+        Ok(())
+    }
+}
+
+/// Returns the text for a parameter: with U+FFFD in place of NUL.
+pub(crate) fn text(value: &str) -> Cow<'_, str> {
+    if value.contains('\0') { Cow::Owned(value.replace('\0', "\u{fffd}")) } else { value.into() }
+}
+
+/// Returns a column of a result.
+pub(crate) fn get<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T> {
+    row.try_get(index).map_err(|e| {
+        let name = row.columns().get(index).map_or("?", tokio_postgres::Column::name);
+        StoreError::unreadable(name, error::of(&e))
+    })
+}
+
+pub(crate) fn uuid(row: &Row, index: usize) -> Result<Uuid> {
+    let bytes: &[u8] = get(row, index)?;
+    Uuid::from_slice(bytes).map_err(|e| StoreError::unreadable("id", e))
+}
+
+pub(crate) fn user_id(row: &Row, index: usize) -> Result<UserId> {
+    uuid(row, index).map(UserId)
+}
+
+pub(crate) fn hash(row: &Row, index: usize) -> Result<BlobHash> {
+    let bytes: &[u8] = get(row, index)?;
+    let hash = <[u8; 32]>::try_from(bytes);
+    hash.map(BlobHash).map_err(|e| StoreError::unreadable("hash", e))
+}
+
+/// Returns the bytes of an id for a parameter.
+pub(crate) fn bytes(id: &Uuid) -> &[u8] {
+    id.as_bytes()
+}

@@ -1,0 +1,54 @@
+//! Texts of the database for values of the model, equal on all engines.
+
+use carrel_model::{
+    content::Difficulty,
+    wire::{Role, SearchKind},
+};
+
+/// Length of the excerpt of a search result in characters.
+pub const EXCERPT_CHARS: usize = 160;
+
+pub fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Student => "student",
+        Role::Instructor => "instructor",
+        Role::Administrator => "administrator",
+    }
+}
+
+/// Returns the role; an unknown text gives no rights.
+pub fn role_of(text: &str) -> Role {
+    match text {
+        "administrator" => Role::Administrator,
+        "instructor" => Role::Instructor,
+        _ => Role::Student,
+    }
+}
+
+pub fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
+    match difficulty {
+        Some(Difficulty::Beginner) => "BEGINNER",
+        Some(Difficulty::Intermediate) => "INTERMEDIATE",
+        Some(Difficulty::Advanced) => "ADVANCED",
+        Some(Difficulty::Expert) => "EXPERT",
+        None => "",
+    }
+}
+
+pub fn passage_kind_text(kind: SearchKind) -> &'static str {
+    match kind {
+        SearchKind::Course => "course",
+        SearchKind::Story => "story",
+        SearchKind::Section => "section",
+        SearchKind::StoryText => "story_text",
+    }
+}
+
+pub fn passage_kind_of(text: &str) -> SearchKind {
+    match text {
+        "course" => SearchKind::Course,
+        "story" => SearchKind::Story,
+        "section" => SearchKind::Section,
+        _ => SearchKind::StoryText,
+    }
+}
