@@ -40,6 +40,8 @@ impl Part {
                 "xvfb",
                 "xdotool",
                 "dbus-daemon",
+                "at-spi2-core",
+                "systemd",
                 "webkit2gtk-driver",
                 "imagemagick",
                 "chromium",
