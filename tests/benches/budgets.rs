@@ -11,6 +11,7 @@
 mod baseline;
 mod downloads;
 mod fleet;
+mod learning;
 mod media;
 mod search;
 mod server;
@@ -143,6 +144,9 @@ async fn main() {
     }
     if is_selected("lists") {
         search::measure_lists(&mut table, dir.path()).await;
+    }
+    if is_selected("learning") {
+        learning::measure(&mut table, http.clone(), &server.url(), dir.path()).await;
     }
     if is_selected("sign-ins") {
         sign_ins(&mut table, &live, &server.url()).await;

@@ -1,6 +1,8 @@
-// The test course: a quiz with one question of each kind whose answers are known, and many sections with one word.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+// The test course: a quiz with one question of each kind whose answers are known, and many sections with one word. The
+// hostile course: a section for each vector of hostile HTML.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 export const TEST_COURSE = "springs";
 export const TEST_COURSE_TITLE = "Sixty Springs";
@@ -121,4 +123,33 @@ export function writeTestCourse(folder) {
     ],
   };
   write("course.json", JSON.stringify(course));
+}
+
+export const HOSTILE_COURSE = "hostile";
+/** Names and texts of the vectors. A text with a null character is refused by the compiler. */
+export const vectors = JSON.parse(
+  readFileSync(join(dirname(fileURLToPath(import.meta.url)), "../faults/hostile-html.json"), "utf8"),
+).filter(([, html]) => !html.includes("\0"));
+
+/** Writes a course in which the text and the title of section `v0`, `v1`, ... are hostile. */
+export function writeHostileCourse(folder) {
+  mkdirSync(folder, { recursive: true });
+  const sections = vectors.map(([name, html], n) => {
+    writeFileSync(join(folder, `v${n}.md`), `Begin.\n\n${html}\n\nText with ${html} in a line.\n`);
+    const title = `${name} ${html.replace(/\s+/g, " ")}`.slice(0, 150);
+    return { id: `v${n}`, type: "TEXT", title, file: `v${n}.md`, minutes: 1 };
+  });
+  const course = {
+    format: "carrel-course/1",
+    id: HOSTILE_COURSE,
+    title: "Hostile texts",
+    description: vectors[11][1],
+    lang: "en",
+    difficulty: "BEGINNER",
+    category: "Tests",
+    authors: [vectors[0][1]],
+    license: "CC0-1.0",
+    lessons: [{ id: "all", title: "All", sections }],
+  };
+  writeFileSync(join(folder, "course.json"), JSON.stringify(course));
 }

@@ -1,5 +1,5 @@
-//! `bench [study|downloads|media|storage|search|lists|sign-ins|sockets|push|updates|hostile|window]`: measures the budgets
-//! on a release build, each next to its baseline. `bench record`: adds the figures of the founding budgets, measured with
+//! `bench [study|learning|downloads|media|storage|search|lists|sign-ins|sockets|push|updates|hostile|window]`: measures
+//! the budgets on a release build, each next to its baseline. `bench record`: adds the figures of the founding budgets, measured with
 //! the programs of the debug build like in `test`, to their history in tests/limits.csv.
 //!
 //! `carrel-tests` contains the measurements that need no window, `window::bench` the others.

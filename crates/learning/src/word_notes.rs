@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CardMarks, Learning, Result,
-    reviews::{marks, set_marks},
+    reviews::{marks_of, set_marks},
     store::checked,
     words::{self, Cards},
 };
@@ -152,8 +152,8 @@ impl Learning {
         let card = card.clone();
         self.store
             .read(move |conn| {
-                let all = marks(conn, &Cards::load(conn)?)?;
-                Ok(all.get(&card).copied().unwrap_or_default())
+                let cards = Cards::of_cards(conn, std::slice::from_ref(&card))?;
+                marks_of(conn, &cards, &card)
             })
             .await
     }
@@ -167,8 +167,8 @@ impl Learning {
         let key = card.clone();
         self.store
             .write("mark_word", move |tx| {
-                let before = marks(tx.conn(), &Cards::load(tx.conn())?)?;
-                let before = before.get(&key).copied().unwrap_or_default();
+                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&key))?;
+                let before = marks_of(tx.conn(), &cards, &key)?;
                 let mut after = before;
                 change(&mut after);
                 set_marks(tx, &key, &before, &after)?;

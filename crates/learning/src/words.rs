@@ -49,16 +49,6 @@ impl Learning {
         self.store.read(words).await
     }
 
-    /// Returns the cards on the list.
-    pub async fn saved_cards(&self) -> Result<BTreeSet<CardKey>> {
-        let cards = |conn: &Connection| {
-            let cards = Cards::load(conn)?;
-            let added = checked::query::<Review>(conn, NOT_VOIDED, [])?;
-            Ok(added.iter().map(|review| cards.of(review)).collect())
-        };
-        self.store.read(cards).await
-    }
-
     /// Stores the cards of words whose entries are on this device, so that their reviews without a card belong to them.
     /// Words that are known already cost no write.
     pub async fn link_words(&self, found: Vec<(ItemId, CardKey)>) -> Result<()> {
@@ -147,6 +137,7 @@ pub(crate) fn added_event(
 pub(crate) struct Cards(BTreeMap<ItemId, CardKey>);
 
 impl Cards {
+    /// Reads the cards of all words.
     pub(crate) fn load(conn: &Connection) -> Result<Self> {
         let mut cards = BTreeMap::new();
         // The least key, if reviews of one word name several, so that the order of rows does not matter.
@@ -159,6 +150,39 @@ impl Cards {
                 let item = row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok());
                 let card = row.get_ref(1)?.as_str().ok().and_then(|t| CardKey::new(t).ok());
                 cards.extend(item.zip(card));
+            }
+        }
+        Ok(Self(cards))
+    }
+    /// Reads the cards of the words that belong to one of `keys`, so that the time does not grow with the list. For other
+    /// words the result has no card.
+    pub(crate) fn of_cards(conn: &Connection, keys: &[CardKey]) -> Result<Self> {
+        let words_of_card = "SELECT word FROM review WHERE card = ?1 AND card <> '' AND rating = 0 \
+                             UNION SELECT item FROM word_card WHERE card = ?1";
+        // As in `load`: the vocabularies on this device, then the least key of the reviews.
+        let card_of_word = "SELECT coalesce((SELECT card FROM word_card WHERE item = ?1), (SELECT min(card) \
+                            FROM review WHERE word = ?1 AND card > '' AND card NOT LIKE 'item/%' AND rating = 0))";
+        let mut cards = BTreeMap::new();
+        let mut open = keys.to_vec();
+        let mut seen = BTreeSet::new();
+        while let Some(key) = open.pop() {
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            let mut words: Vec<ItemId> = key.item().into_iter().collect();
+            let mut stmt = conn.prepare_cached(words_of_card)?;
+            let mut rows = stmt.query([key.as_str()])?;
+            while let Some(row) = rows.next()? {
+                words.extend(row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok()));
+            }
+            for word in words {
+                let mut stmt = conn.prepare_cached(card_of_word)?;
+                let card: Option<String> = stmt.query_row([word.as_str()], |r| r.get(0))?;
+                if let Some(card) = card.and_then(|text| CardKey::new(text).ok()) {
+                    // A card of the word itself is now this one, with the other words that belong to it.
+                    open.push(card.clone());
+                    cards.insert(word, card);
+                }
             }
         }
         Ok(Self(cards))

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use carrel_model::content::{ManifestContent, Story, StoryMeta};
+use carrel_model::content::{Dir, ManifestContent, Story, StoryMeta};
 use carrel_package::{Compiler, Limits, MemorySink, Options, Problem, find};
 use support::{Tree, png, wav};
 
@@ -171,4 +171,32 @@ fn a_large_collection_is_compiled_with_a_result_for_each_text() {
     let failed: Vec<_> = all.iter().filter(|(_, r)| r.is_err()).map(|(name, _)| name).collect();
     assert_eq!(failed.len(), 2, "{failed:?}");
     assert!(failed.iter().all(|name| name.contains("/0007_")), "{failed:?}");
+}
+
+#[test]
+fn letters_decide_the_direction_if_the_language_is_usually_written_in_the_other_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::default();
+    tree.put("a/text/0008/aeb__0008_cnuwwe.md", text("Cnuwwe?", "Ène qàġid nɍanni.", "aeb"))
+        .put("a/text/0008/ar__0008_maza.md", text("ماذا؟", "أنا أغني.", "ar"))
+        .put("a/text/0008/ha-ne__0008_me.md", text("مي؟", "إنا واڨا.", "ha-ne"))
+        .put("a/text/0008/en__0008_what.md", text("What?", "I sing.", "en"));
+    tree.write(folder.path());
+    let all = compile_all(folder.path());
+    let found: Vec<_> = all
+        .iter()
+        .map(|(name, story)| {
+            let (meta, story) = story.as_ref().unwrap_or_else(|p| panic!("{name}: {p:#?}"));
+            (meta.id.as_str(), meta.lang.as_str(), meta.dir, story.lang.as_str(), story.dir)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("gs-0008-aeb", "aeb-Latn", Dir::Ltr, "aeb-Latn", Dir::Ltr),
+            ("gs-0008-ar", "ar", Dir::Rtl, "ar", Dir::Rtl),
+            ("gs-0008-en", "en", Dir::Ltr, "en", Dir::Ltr),
+            ("gs-0008-ha-ne", "ha-Arab-NE", Dir::Rtl, "ha-Arab-NE", Dir::Rtl),
+        ]
+    );
 }

@@ -345,6 +345,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-recording", "-E", "test(pictures_in_an_m4a_are_no_film)"],
     },
     Mutant {
+        name: "a storybook in Latin letters is shown from right to left",
+        file: "crates/package/src/importers/storybook.rs",
+        good: "language::with_script_of(&language_tag(&book.lang), &letters)",
+        bad: "language::with_script_of(&language_tag(&book.lang), &letters[..0])",
+        tests: &["-p", "carrel-package", "--test", "storybook_layouts"],
+    },
+    Mutant {
         name: "times of an author are replaced by tapped ones",
         file: "crates/commands/src/handlers/reading.rs",
         good: "if is_timed && page.timing_confidence.is_none() {",

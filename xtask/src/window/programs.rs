@@ -1,5 +1,5 @@
 //! Runs learners' programs in the real window with the server stopped: the table tests/e2e/programs.json with results,
-//! errors, and programs that try to reach the network, the app or the page.
+//! errors, and programs that try to reach the network, the app or the page. Opens each text of the hostile course.
 
 use std::{fs, process::Command};
 
@@ -18,6 +18,9 @@ use crate::{
 /// Id of the test course, and its section with two programs (tests/e2e/course.mjs).
 const COURSE: &str = "springs";
 const SECTION: &str = "#/read/springs/programs/programs";
+/// Id of the course with hostile texts, and its lesson.
+const HOSTILE_COURSE: &str = "hostile";
+const HOSTILE_LESSON: &str = "#/read/hostile/all";
 /// Shown by programs that reach the page or the host.
 const ESCAPED: &str = "ESCAPED";
 
@@ -31,12 +34,13 @@ pub fn test() -> Result {
         fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
     let mut demo = Demo::prepare(&folder.join("server"), &folder)?;
-    demo.import_packages(&test_course(&folder.join("packages"))?)?;
+    demo.import_packages(&test_courses(&folder.join("packages"))?)?;
     demo.start()?;
     let laptop = Device::new("laptop", (1280, 800), &folder)?;
     let window = laptop.open()?;
     sign_in(&window, &demo.address())?;
     download(&window, COURSE, false)?;
+    download(&window, HOSTILE_COURSE, false)?;
     demo.stop();
     window.navigate(SECTION)?;
     window.wait_for("figure.editable textarea")?;
@@ -61,27 +65,60 @@ pub fn test() -> Result {
     let attacks = rows("attacks");
     for row in &attacks {
         let (end, output) = run_program(&window, &text(row, 0), &text(row, 2), "")?;
-        if end == "Ended" || output.contains(ESCAPED) {
+        // A program whose attack ends later, in a promise, prints "inside".
+        let is_over = end != "Ended" || output == "inside";
+        if !is_over || output.contains(ESCAPED) {
             return Err(format!("{row}: {end}: {output}"));
         }
     }
     laptop.screenshot("programs")?;
+    let texts = read_hostile_course(&window)?;
     window.close()?;
     let (works, errors) = (rows("works").len(), rows("errors").len());
     print_result(
         "programs",
-        &format!("{works} ran, {errors} errors were named, {} attacks failed", attacks.len()),
+        &format!(
+            "{works} ran, {errors} errors were named, {} attacks failed, {texts} hostile texts ran nothing",
+            attacks.len()
+        ),
     );
     Ok(())
 }
 
-/// Writes the test course and returns the folder that contains it.
-fn test_course(folder: &std::path::Path) -> Result<std::path::PathBuf> {
-    let script = "const { writeTestCourse } = await import(process.argv[1]); writeTestCourse(process.argv[2])";
+/// Writes the test course and the hostile course, and returns the folder that contains them.
+fn test_courses(folder: &std::path::Path) -> Result<std::path::PathBuf> {
+    let script = "const { writeTestCourse, writeHostileCourse } = await import(process.argv[1]); \
+                  writeTestCourse(process.argv[2]); writeHostileCourse(process.argv[3])";
     let mut node = Command::new("node");
     node.args(["--input-type=module", "-e", script]).arg(sh::root().join("tests/e2e/course.mjs"));
-    sh::run(node.arg(folder.join(COURSE)))?;
+    sh::run(node.args([COURSE, HOSTILE_COURSE].map(|course| folder.join(course))))?;
     Ok(folder.to_owned())
+}
+
+/// Opens every text of the hostile course, and returns their number. An error names what ran or is a forbidden element.
+fn read_hostile_course(window: &Window) -> Result<usize> {
+    let course = window.call("get_course", json!({ "course": HOSTILE_COURSE }))?;
+    let sections = course["lessons"][0]["sections"].as_array().map_or(0, Vec::len);
+    for number in 0..sections {
+        window.navigate(&format!("{HOSTILE_LESSON}/v{number}"))?;
+        let section = course["lessons"][0]["sections"][number]["title"].clone();
+        let is_open = format!(
+            "document.querySelector('article h1')?.textContent.trim() === {section}.trim()"
+        );
+        window.wait_true("the hostile text", &is_open)?;
+        let script = "const article = document.querySelector('article'); \
+            for (const e of article.querySelectorAll('[href], abbr, li, p')) e.dispatchEvent(new Event('click')); \
+            const bad = 'script, style, iframe, object, embed, form, img, video, [onclick], [onerror]'; \
+            return [window.ESCAPED ?? null, ...[...article.querySelectorAll(bad)].map((e) => e.outerHTML)]";
+        let found = window.script(script, &[])?;
+        if found != json!([null]) {
+            return Err(format!("the text {section}: {found}"));
+        }
+    }
+    if sections < 60 {
+        return Err(format!("{sections} hostile texts were opened; expected: at least 60"));
+    }
+    Ok(sections)
 }
 
 /// Runs a program in the block of its language, and returns how it ended and its output.

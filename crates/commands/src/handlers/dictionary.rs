@@ -224,7 +224,8 @@ fn unknown_entry(form: &str, lang: &str) -> Option<FoundEntry> {
 }
 
 async fn add_marks(account: &OpenAccount, entries: &mut [FoundEntry]) -> Result<()> {
-    let saved = account.learning.saved_cards().await?;
+    let keys = entries.iter().map(|entry| entry.card.clone()).collect();
+    let saved = account.learning.saved_among(keys).await?;
     let mut marks: BTreeMap<CardKey, CardMarks> = BTreeMap::new();
     for entry in entries {
         let of_card = match marks.get(&entry.card) {
@@ -293,7 +294,7 @@ pub async fn mark_word(host: &dyn Host, request: MarkWord) -> Result<WordMarks> 
 
 async fn marks_view(account: &OpenAccount, card: &CardKey) -> Result<WordMarks> {
     let marks = account.learning.word_marks(card).await?;
-    let saved = account.learning.saved_cards().await?.contains(card);
+    let saved = account.learning.saved_among(vec![card.clone()]).await?.contains(card);
     Ok(WordMarks { saved, known: marks.known, ignored: marks.suspended })
 }
 

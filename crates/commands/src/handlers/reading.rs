@@ -86,7 +86,8 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
     let mut story: Story = account.content.library.body(body_hash).await?;
     let cards = cards(&story.lang, request.item.as_str(), &story.vocabulary);
     link(&account, cards.clone()).await;
-    let saved = account.learning.saved_cards().await?;
+    let keys = cards.iter().map(|(_, card)| card.clone()).collect();
+    let saved = account.learning.saved_among(keys).await?;
     let saved_words = cards
         .iter()
         .filter(|(_, card)| saved.contains(card))
@@ -205,7 +206,7 @@ pub(crate) async fn word(
     };
     let EntryOfItem { lang, entry, card } = found.ok_or_else(missing)?;
     link(account, vec![(item.clone(), card.clone())]).await;
-    let saved = account.learning.saved_cards().await?.contains(&card);
+    let saved = account.learning.saved_among(vec![card.clone()]).await?.contains(&card);
     let found_in = account.learning.word_note(&card).await?.and_then(found_in);
     Ok(WordView { item: item.clone(), card, lang, entry, saved, found_in })
 }
@@ -215,7 +216,7 @@ async fn own_word(account: &OpenAccount, item: &ItemId) -> Result<WordView> {
     let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
     let (card, note) = account.learning.own_word(item).await?.ok_or_else(missing)?;
     let entry = note_entry(item, &note).ok_or_else(missing)?;
-    let saved = account.learning.saved_cards().await?.contains(&card);
+    let saved = account.learning.saved_among(vec![card.clone()]).await?.contains(&card);
     let lang = note.lang.clone();
     Ok(WordView { item: item.clone(), card, lang, entry, saved, found_in: found_in(note) })
 }

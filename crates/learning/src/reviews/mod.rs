@@ -27,7 +27,7 @@ pub use imported::{MAX_PAST_REVIEWS, PastReview};
 pub use mastery::{MASTERY_CLASSES, WordMastery};
 use rusqlite::Connection;
 pub use settings::{Absence, CardMarks, ReviewSettings};
-pub(crate) use settings::{marks, set_marks};
+pub(crate) use settings::{marks_of, set_marks};
 use states::{CardRow, ParamSets};
 pub use summary::{CardSummary, WordSummaries};
 pub use training::{Training, Workload};
@@ -202,7 +202,8 @@ impl Learning {
                     return Ok(());
                 }
                 let now = tx.moment()?;
-                let card = Cards::load(tx.conn())?.resolved(&answer.card);
+                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&answer.card))?;
+                let card = cards.resolved(&answer.card);
                 let params = ReviewSettings::load(tx.conn())?.params;
                 tx.join(Review {
                     id: answer.event,
@@ -299,10 +300,9 @@ impl Learning {
         let key = card.clone();
         self.store
             .write("mark_card", move |tx| {
-                let cards = Cards::load(tx.conn())?;
+                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&key))?;
                 let key = cards.resolved(&key);
-                let all = settings::marks(tx.conn(), &cards)?;
-                let before = all.get(&key).copied().unwrap_or_default();
+                let before = marks_of(tx.conn(), &cards, &key)?;
                 let mut after = before;
                 change(&mut after, lapses);
                 settings::set_marks(tx, &key, &before, &after)

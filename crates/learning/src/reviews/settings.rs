@@ -47,10 +47,29 @@ impl CardMarks {
 }
 
 /// Returns what the learner set, by card.
-pub(crate) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey, CardMarks>> {
+pub(super) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey, CardMarks>> {
+    Ok(collect(checked::query::<Kv>(conn, &format!("WHERE ns = ?1 {BY_TIME}"), [CARD])?, cards))
+}
+
+/// Returns what the learner set for one card. `cards` has the words of the card.
+pub(crate) fn marks_of(conn: &Connection, cards: &Cards, card: &CardKey) -> Result<CardMarks> {
+    let items = cards.items_of(card);
+    let own = items.iter().map(CardKey::of_item).chain([card.clone()]);
+    let fields = [SUSPENDED, KNOWN, BURIED, LEECH];
+    let keys: Vec<String> =
+        own.flat_map(|card| fields.map(|field| format!("{field}/{card}"))).collect();
+    let clause = format!("WHERE ns = ?1 AND key IN (SELECT value FROM json_each(?2)) {BY_TIME}");
+    let keys = serde_json::to_string(&keys)?;
+    let found = checked::query::<Kv>(conn, &clause, [CARD, keys.as_str()])?;
+    Ok(collect(found, cards).remove(card).unwrap_or_default())
+}
+
+/// A word without entry may have become a card since: the later value wins.
+const BY_TIME: &str = "ORDER BY hlc, device, value";
+
+fn collect(registers: Vec<Kv>, cards: &Cards) -> BTreeMap<CardKey, CardMarks> {
     let mut found: BTreeMap<CardKey, CardMarks> = BTreeMap::new();
-    // A word without entry may have become a card since: the later value wins.
-    for kv in checked::query::<Kv>(conn, "WHERE ns = ?1 ORDER BY hlc, device, value", [CARD])? {
+    for kv in registers {
         let Some((field, card)) = kv.key.split_once('/') else { continue };
         let Ok(card) = CardKey::new(card) else { continue };
         let marks = found.entry(cards.resolved(&card)).or_default();
@@ -64,7 +83,7 @@ pub(crate) fn marks(conn: &Connection, cards: &Cards) -> Result<BTreeMap<CardKey
             _ => {}
         }
     }
-    Ok(found)
+    found
 }
 
 /// Stores what differs from the present marks of a card.

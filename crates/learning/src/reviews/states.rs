@@ -119,16 +119,20 @@ fn reviews(conn: &Connection, clause: &str, values: impl rusqlite::Params) -> Re
     Ok(found)
 }
 
+/// Condition for the reviews that name a card; the second part is the condition of the index.
+const OF_CARD: &str = "AND card = ?1 AND card <> ''";
+/// Condition for the reviews of a word that do not name another card.
+const OF_ITEM: &str = "AND word = ?1 AND (card = '' OR card = ?2)";
+
 /// Returns the standing reviews of a card.
 pub(super) fn of_card(conn: &Connection, cards: &Cards, card: &CardKey) -> Result<Vec<Review>> {
     let mut found = match card.item() {
         Some(_) => Vec::new(),
-        None => reviews(conn, "AND card = ?1", [card.as_str()])?,
+        None => reviews(conn, OF_CARD, [card.as_str()])?,
     };
     // Reviews that do not name the card.
-    let of_item = "AND word = ?1 AND (card = '' OR card = ?2)";
     for item in cards.items_of(card) {
-        found.extend(reviews(conn, of_item, [item.as_str(), CardKey::of_item(&item).as_str()])?);
+        found.extend(reviews(conn, OF_ITEM, [item.as_str(), CardKey::of_item(&item).as_str()])?);
     }
     Ok(found)
 }
@@ -182,9 +186,12 @@ pub(super) fn refresh(tx: &Tx<'_>) -> Result<()> {
             store(conn, &row)?;
         }
     } else {
-        let (cards, sets) = (Cards::load(conn)?, ParamSets::load(conn)?);
+        let sets = ParamSets::load(conn)?;
+        let changed: Vec<CardKey> =
+            changed.iter().filter_map(|key| CardKey::new(key.as_str()).ok()).collect();
+        let cards = Cards::of_cards(conn, &changed)?;
         let mut keys = BTreeSet::new();
-        for key in changed.iter().filter_map(|key| CardKey::new(key.as_str()).ok()) {
+        for key in changed {
             delete(conn, &key)?;
             keys.insert(cards.resolved(&key));
         }
@@ -267,4 +274,31 @@ pub(super) fn load(conn: &Connection) -> Result<Vec<CardRow>> {
         found.push(CardRow { card, item, added_ms, state, params: r.get(12)? });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without an index, each answer would read all reviews of the learner.
+    #[test]
+    fn the_reviews_of_one_card_are_found_by_an_index() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE review (id, word, rating, at_ms, day, kind, card, params);
+             CREATE TABLE review_void (id PRIMARY KEY);
+             CREATE INDEX review_word ON review (word);",
+        )
+        .unwrap();
+        let migration = include_str!("../../../../migrations/user/0004_study_days.sql");
+        let index = migration.lines().find(|line| line.starts_with("CREATE INDEX review_card"));
+        conn.execute_batch(index.unwrap()).unwrap();
+        for (clause, index) in [(OF_CARD, "review_card"), (OF_ITEM, "review_word")] {
+            let sql = format!("EXPLAIN QUERY PLAN {COLUMNS} WHERE {STANDING} {clause}");
+            let mut stmt = conn.prepare(&sql).unwrap();
+            let parameters = rusqlite::params_from_iter(vec!["x"; stmt.parameter_count()]);
+            let plan: String = stmt.query_row(parameters, |row| row.get(3)).unwrap();
+            assert!(plan.contains(&format!("USING INDEX {index} ")), "{clause}: {plan}");
+        }
+    }
 }

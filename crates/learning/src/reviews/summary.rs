@@ -2,12 +2,12 @@
 //!
 //! Not here: one card in detail (`Learning::card`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::CardKey;
 
-use super::CardMarks;
-use crate::{Learning, Result};
+use super::{CardMarks, states};
+use crate::{Learning, Result, words::Cards};
 
 /// A card with reviews, as the word list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,23 @@ pub struct WordSummaries {
 }
 
 impl Learning {
+    /// Returns those of `keys` that are on the list. Reads only the rows of these cards.
+    pub async fn saved_among(&self, keys: Vec<CardKey>) -> Result<BTreeSet<CardKey>> {
+        self.store
+            .read(move |conn| {
+                let cards = Cards::of_cards(conn, &keys)?;
+                let mut saved = BTreeSet::new();
+                for key in keys {
+                    let added = states::of_card(conn, &cards, &key)?;
+                    if added.iter().any(|review| review.rating == 0) {
+                        saved.insert(key);
+                    }
+                }
+                Ok(saved)
+            })
+            .await
+    }
+
     /// Returns a summary of each card that was added or answered.
     pub async fn card_summaries(&self) -> Result<WordSummaries> {
         self.with_day(|_, day| {

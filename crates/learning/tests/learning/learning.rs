@@ -7,7 +7,7 @@ use carrel_learning::{
     store::{Store, outbox},
 };
 use carrel_model::{
-    BlobHash, DeviceId, SessionId,
+    BlobHash, CardKey, DeviceId, SessionId,
     content::Response,
     lattice::{Answer, Decision, DecisionStatus, Extra, Grade, ItemKind, RowType, Session},
 };
@@ -417,7 +417,10 @@ async fn words_are_added_and_removed() {
     assert_eq!(words, ["rivers/bend", "goat/milk"]);
     d.learning.save_word(&item("goat/hill"), None, true).await.unwrap();
     assert_eq!(d.learning.words().await.unwrap().len(), 3, "a void does not affect later events");
-    assert_eq!(d.learning.saved_cards().await.unwrap().len(), 3);
+    let keys = ["goat/hill", "goat/milk", "rivers/bend", "goat/sea"];
+    let keys: Vec<CardKey> = keys.iter().map(|word| CardKey::of_item(&item(word))).collect();
+    let saved = d.learning.saved_among(keys.clone()).await.unwrap();
+    assert!(saved.iter().eq(&keys[..3]), "{saved:?}");
 }
 
 #[tokio::test]

@@ -390,6 +390,55 @@ async fn the_words_of_two_courses_are_one_card() {
 }
 
 /// Rows of sync version 1 have no card: they belong to the card of their word, once the entry is known.
+/// The words of a card come from its reviews, the vocabularies on the device, and words without an entry.
+#[tokio::test]
+async fn one_card_is_read_as_all_cards_are() {
+    let d = one();
+    for word in ["meander", "delta", "silt"] {
+        d.add(word).await;
+    }
+    // Without its entry, and under another course's word that became the same card.
+    d.learning.save_word(&item("hills/ridge"), None, true).await.unwrap();
+    d.learning.save_word(&item("seas/delta"), None, true).await.unwrap();
+    let ridge = CardKey::of_item(&item("hills/ridge"));
+    d.learning.mark_word(&ridge, |marks| marks.known = true).await.unwrap();
+    d.learning.mark_card(&card("silt"), |marks, _| marks.suspended = true).await.unwrap();
+    d.learning.save_word(&item("rivers/meander"), Some(&card("meander")), false).await.unwrap();
+    let delta_of_seas = CardKey::of_item(&item("seas/delta"));
+    let keys = [
+        card("meander"),
+        card("delta"),
+        card("silt"),
+        card("ridge"),
+        card("unknown"),
+        ridge.clone(),
+        delta_of_seas.clone(),
+    ];
+    for step in 0..3 {
+        if step == 1 {
+            d.learning.link_words(vec![(item("seas/delta"), card("delta"))]).await.unwrap();
+        }
+        if step == 2 {
+            d.learning.link_words(vec![(item("hills/ridge"), card("ridge"))]).await.unwrap();
+        }
+        let listed: std::collections::BTreeSet<CardKey> =
+            d.learning.words().await.unwrap().into_iter().map(|word| word.card).collect();
+        let saved = d.learning.saved_among(keys.to_vec()).await.unwrap();
+        for key in &keys {
+            assert_eq!(saved.contains(key), listed.contains(key), "step {step}: {key}");
+        }
+        for (key, known) in
+            [(&ridge, step < 2), (&card("ridge"), step == 2), (&card("delta"), false)]
+        {
+            let marks = d.learning.word_marks(key).await.unwrap();
+            assert_eq!(marks.known, known, "step {step}: {key}");
+        }
+        assert!(d.learning.word_marks(&card("silt")).await.unwrap().suspended);
+    }
+    d.answer_word("delta", 3).await;
+    assert_eq!(d.details("delta").await.state.unwrap().reviews, 1);
+}
+
 #[tokio::test]
 async fn words_saved_by_an_older_release_keep_their_place() {
     let d = one();

@@ -3,6 +3,8 @@
 //! Tags compare without case. Codes of ISO 639-2 and 639-3, deprecated codes (`iw`, `ji`, `in`), extended languages
 //! (`zh-yue`) and grandfathered tags (`i-klingon`) are equal to their canonical tags.
 
+use std::ops::RangeInclusive;
+
 use super::language_data as data;
 
 /// Grandfathered tags that do not follow the syntax of other tags, with their canonical tags.
@@ -37,6 +39,19 @@ const GRANDFATHERED: [(&str, &str); 24] = [
 const RIGHT_TO_LEFT_SCRIPTS: &str = "adlm arab aran armi avst chrs cprt elym gara hatr hebr hung khar lydi mand mani \
     mend merc mero narb nbat nkoo orkh ougr palm phli phlp phlv phnx prti rohg samr sarb sidt sogd sogo syrc syre \
     syrj syrn thaa todr yezi";
+
+/// Scripts whose letters decide the direction of a text whose tag names no script, with their ranges.
+const SCRIPTS_OF_LETTERS: [(&str, &[RangeInclusive<u32>]); 9] = [
+    ("Latn", &[0x41..=0x24F, 0x1E00..=0x1EFF]),
+    ("Arab", &[0x620..=0x6FF, 0x750..=0x77F, 0x8A0..=0x8FF, 0xFB50..=0xFEFC]),
+    ("Cyrl", &[0x400..=0x52F]),
+    ("Deva", &[0x900..=0x97F]),
+    ("Hebr", &[0x5D0..=0x5F4, 0xFB1D..=0xFB4F]),
+    ("Thaa", &[0x780..=0x7B1]),
+    ("Syrc", &[0x710..=0x74F]),
+    ("Nkoo", &[0x7C0..=0x7FF]),
+    ("Adlm", &[0x1E900..=0x1E95F]),
+];
 
 /// Languages in which dotted and dotless I are two letters.
 const DOTLESS_I: &str = "az crh gag tr";
@@ -113,6 +128,29 @@ fn canonical_language(code: &str) -> &str {
 /// Returns the language of a tag without script and region, as its canonical code: `pt` for `pt-BR`, `und` for none.
 pub fn primary(tag: &str) -> String {
     LanguageTag::parse(tag).language
+}
+
+/// Returns the tag for a text: with the script of its letters if they are written in the other direction than the
+/// language usually is, such as `aeb-Latn` for Tunisian Arabic in Latin letters. A script in the tag is kept.
+pub fn with_script_of(tag: &str, text: &str) -> String {
+    let mut counts = [0_usize; SCRIPTS_OF_LETTERS.len()];
+    for c in text.chars().filter(|c| c.is_alphabetic()) {
+        let has_letter = |(_, ranges): &(_, &[RangeInclusive<u32>])| {
+            ranges.iter().any(|range| range.contains(&u32::from(c)))
+        };
+        if let Some(at) = SCRIPTS_OF_LETTERS.iter().position(has_letter) {
+            counts[at] += 1;
+        }
+    }
+    let most = counts.iter().zip(&SCRIPTS_OF_LETTERS).max_by_key(|(count, _)| **count);
+    let Some((1.., (script, _))) = most else { return tag.to_owned() };
+    let (language, rest) = tag.split_at(tag.find('-').unwrap_or(tag.len()));
+    let written = format!("{language}-{script}{rest}");
+    let has_script = !LanguageTag::parse(tag).script.is_empty();
+    if has_script || is_right_to_left(&written) == is_right_to_left(tag) {
+        return tag.to_owned();
+    }
+    written
 }
 
 /// Returns true if texts of this language are written from right to left: by the script in the tag, otherwise by the
@@ -223,6 +261,27 @@ mod tests {
             zh-yue fr-IR mn-Mong en-a-arab";
         for tag in left_to_right.split_whitespace().chain(["", " ", "-", "ار"]) {
             assert!(!is_right_to_left(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_text_in_the_other_direction_has_its_script_in_the_tag() {
+        for (tag, text, expected) in [
+            ("aeb", "Cnuwwe qàġid taġmil?", "aeb-Latn"),
+            ("aeb", "شنوّة قاعد تعمل؟", "aeb"),
+            ("ku", "پیاوێكی زۆر درێژ", "ku-Arab"),
+            ("ku", "Mirovekî pir dirêj", "ku"),
+            ("ha-NE", "مُتُمْ مَيْ", "ha-Arab-NE"),
+            ("ar-Latn", "نص", "ar-Latn"),
+            ("ar-EG", "Rivers, rain (أنهار)", "ar-Latn-EG"),
+            ("fa", "Марди дароз", "fa-Cyrl"),
+            ("ks", "कॉशुर", "ks-Deva"),
+            ("en", "שלום", "en-Hebr"),
+            ("ja", "とても背の高い男", "ja"),
+            ("ar", "12, 34!", "ar"),
+            ("ar", "", "ar"),
+        ] {
+            assert_eq!(with_script_of(tag, text), expected, "{tag} {text}");
         }
     }
 

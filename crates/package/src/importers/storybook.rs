@@ -6,6 +6,7 @@
 use carrel_model::{
     Slug,
     content::{Cover, Dir},
+    text::language,
 };
 use pulldown_cmark::{Event, Options, Parser};
 use unicode_segmentation::UnicodeSegmentation;
@@ -84,7 +85,8 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
         return None;
     }
     let credits = credits(&parts.credits, &book.lang, file, parts.credits_line, problems);
-    let lang = language_tag(&book.lang);
+    let letters: String = parts.pages.iter().map(|(_, text)| text.as_str()).collect();
+    let lang = language::with_script_of(&language_tag(&book.lang), &letters);
     let id = Slug::new(id_of(book))
         .map_err(|_| {
             problems.error(
