@@ -49,6 +49,16 @@ impl Learning {
         self.store.read(words).await
     }
 
+    /// Returns all cards on the list.
+    pub(crate) async fn saved_cards(&self) -> Result<BTreeSet<CardKey>> {
+        let cards = |conn: &Connection| {
+            let cards = Cards::load(conn)?;
+            let added = checked::query::<Review>(conn, NOT_VOIDED, [])?;
+            Ok(added.iter().map(|review| cards.of(review)).collect())
+        };
+        self.store.read(cards).await
+    }
+
     /// Stores the cards of words whose entries are on this device, so that their reviews without a card belong to them.
     /// Words that are known already cost no write.
     pub async fn link_words(&self, found: Vec<(ItemId, CardKey)>) -> Result<()> {
