@@ -220,7 +220,7 @@ async fn a_cancelled_transfer_leaves_no_data() {
     );
 }
 
-/// A process that imports a file is repeatedly killed at random moments, until an import completes.
+/// A process that imports a file is repeatedly killed after a random number of stored bytes, until an import completes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_can_be_repeated() {
     let fixture = export_fixture().await;
@@ -229,30 +229,31 @@ async fn a_killed_import_can_be_repeated() {
         .export_courses(&course_and_story(), fixture.drive.path())
         .await
         .expect("a file");
+    let import_into = |dir: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crash_target"));
+        command.arg("import").args([dir, &sent.path]).stdout(Stdio::null());
+        command.spawn().expect("the process starts")
+    };
+    let whole = scratch();
+    assert!(import_into(whole.path()).wait().expect("its exit status").success());
+    let all_bytes = stored_bytes(whole.path());
     let rng = SeededRng::new(40_017);
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let (mut killed, mut completed) = (0, 0);
     for _ in 0..kills {
         let dir = scratch();
         for process in 0.. {
-            let mut child = Command::new(env!("CARGO_BIN_EXE_crash_target"))
-                .arg("import")
-                .args([dir.path(), &sent.path])
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("the process starts");
-            // A random number of polls of some microseconds each. Its maximum increases with each process, so that the
-            // import finishes.
-            let mut polls = rng.below(8_000 * (process + 1));
+            let before = stored_bytes(dir.path());
+            let mut child = import_into(dir.path());
+            // The maximum increases with each process, so that the import finishes.
+            let kill_after = rng.below(all_bytes * (process + 1));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("its state") {
                     break Some(status);
                 }
-                if polls == 0 {
+                if stored_bytes(dir.path()) >= before + kill_after {
                     break None;
                 }
-                polls -= 1;
-                std::thread::yield_now();
             };
             let _ = child.kill();
             let status = match status {
@@ -273,6 +274,11 @@ async fn a_killed_import_can_be_repeated() {
     }
     assert_eq!(completed, kills);
     assert!(killed >= kills / 3, "only {killed} processes were killed before their end");
+}
+
+/// Returns the size of all files below a folder in which another process writes.
+fn stored_bytes(dir: &Path) -> u64 {
+    list_files(dir).iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum()
 }
 
 fn list_files(dir: &Path) -> Vec<PathBuf> {

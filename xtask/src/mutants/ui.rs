@@ -42,8 +42,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a text whose parsed tree exceeds the limits is rendered as HTML",
         file: "ui/src/components/content/sanitise.ts",
-        good: "  if (!isBoundedTree(fragment)) return plainText(html);",
-        bad: "  if (html === \"\" && !isBoundedTree(fragment)) return plainText(html);",
+        good: "  if (!fragment || !isBoundedTree(fragment)) return plainText(html);",
+        bad: "  if (!fragment) return plainText(html);",
         tests: &["ui", "tests/content.test.ts"],
     },
     Mutant {
