@@ -11,6 +11,7 @@ use std::{
 use super::{NEXT, check, folder, passed};
 use crate::{
     bundle::{self, Options, Target},
+    platforms::wine::random_library,
     sh::{self, Result},
 };
 
@@ -169,6 +170,7 @@ fn msi(wine: &Wine, old: &Path, new: &Path) -> Result {
     // A property without a value writes nothing.
     check(!policies.contains("UpdateChannel"), || policies.clone())?;
     check_command(&wine.registry(COMMAND))?;
+    reports(wine, &program)?;
     wine.expect(&["msiexec", "/i", &new, "/qn"], 0)?;
     let refused = wine.run(&["msiexec", "/i", &old, "/qn"])?;
     check(refused != 0, || "the MSI allows a downgrade".into())?;
@@ -181,6 +183,35 @@ fn msi(wine: &Wine, old: &Path, new: &Path) -> Result {
     check(policies.contains("https://school.example"), || format!("policies:\n{policies}"))?;
     passed(
         "Windows: MSI installed with policies, upgraded, not downgraded, uninstalled; work kept",
+    );
+    Ok(())
+}
+
+/// Runs the installed program without a window: it reads the policies of the registry, and knows that Wine has no web
+/// view.
+fn reports(wine: &Wine, program: &Path) -> Result {
+    wine.expect(&["reg", "add", POLICIES, "/v", "NoSuchPolicy", "/d", "1", "/f"], 0)?;
+    let library = random_library(&folder().join("wine-library"))?;
+    let folder = program.parent().ok_or("the program has no folder")?;
+    let copy = folder.join("bcryptprimitives.dll");
+    std::fs::copy(library, &copy).map_err(|e| format!("{}: {e}", copy.display()))?;
+    let program = program.display().to_string();
+    for (args, code, expected) in [
+        (["--policy-report"], 3, ["ServerAddress = https://school.example", "NoSuchPolicy"]),
+        (["doctor"], 3, ["PROBLEM  system.webview", "NoSuchPolicy"]),
+    ] {
+        let output = wine.command(&[&[program.as_str()], &args[..]].concat()).output();
+        let output = output.map_err(|e| format!("wine64: {e}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let is_expected = output.status.code() == Some(code);
+        check(is_expected && expected.iter().all(|part| text.contains(part)), || {
+            format!("{args:?}: {}\n{text}", output.status)
+        })?;
+    }
+    std::fs::remove_file(&copy).map_err(|e| format!("{}: {e}", copy.display()))?;
+    wine.expect(&["reg", "delete", POLICIES, "/v", "NoSuchPolicy", "/f"], 0)?;
+    passed(
+        "Windows: policies of the registry are in force; doctor reports them and the missing web view",
     );
     Ok(())
 }

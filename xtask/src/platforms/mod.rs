@@ -6,7 +6,7 @@
 //! Shipped builds are made on the systems themselves. All output is written to target-platforms/.
 
 mod stub_tools;
-mod wine;
+pub mod wine;
 
 use std::{fs, path::PathBuf, process::Command, time::Instant};
 

@@ -22,9 +22,8 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 "#;
 
-/// Writes the script with which cargo starts tests, and returns its path.
-pub fn runner(target_dir: &Path) -> Result<PathBuf> {
-    let dir = target_dir.join("wine");
+/// Builds `bcryptprimitives.dll` in `dir`, and returns its path. It must be in the folder of each program.
+pub fn random_library(dir: &Path) -> Result<PathBuf> {
     let source = dir.join("bcryptprimitives.c");
     let library = dir.join("bcryptprimitives.dll");
     sh::write_if_changed(&source, RANDOM_DLL_SOURCE)?;
@@ -34,6 +33,13 @@ pub fn runner(target_dir: &Path) -> Result<PathBuf> {
             compiler.args(["-shared", "-O1", "-o"]).args([&library, &source]).arg("-ladvapi32"),
         )?;
     }
+    Ok(library)
+}
+
+/// Writes the script with which cargo starts tests, and returns its path.
+pub fn runner(target_dir: &Path) -> Result<PathBuf> {
+    let dir = target_dir.join("wine");
+    random_library(&dir)?;
     let wine = ["/usr/lib/wine/wine64", "/usr/bin/wine64"]
         .into_iter()
         .find(|path| Path::new(path).exists())

@@ -55,7 +55,7 @@ impl TestDevice {
         rows.filter_map(|row| if let Row::Review(r) = row { Some(r) } else { None }).collect()
     }
     async fn waiting(&self) -> usize {
-        self.store.read(|c| outbox::counts(c)).await.unwrap().0 as usize
+        self.store.read(outbox::counts).await.unwrap().0 as usize
     }
 }
 
