@@ -42,8 +42,6 @@ impl Part {
                 "xvfb",
                 "xdotool",
                 "dbus-daemon",
-                "at-spi2-core",
-                "systemd",
                 "webkit2gtk-driver",
                 "imagemagick",
                 "chromium",
