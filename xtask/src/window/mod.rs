@@ -7,4 +7,3 @@ pub mod media;
 pub mod programs;
 pub mod scenario;
 pub mod screen;
-pub mod waits;
