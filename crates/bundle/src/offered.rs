@@ -59,8 +59,8 @@ impl OfferedPacks {
         Self { folder: data_dir.join(OFFERED_FOLDER), known: Mutex::default() }
     }
 
-    /// Returns the packs, sorted by id. Of two packs with one id, the one that was built later. A file that is not a
-    /// pack is left out. Blocking.
+    /// Returns the packs, sorted by id. If two packs have the same id, only the one that was built later is returned.
+    /// Files that are not packs are left out. Blocking.
     pub fn all(&self) -> io::Result<Vec<Arc<OfferedPack>>> {
         let mut packs: BTreeMap<String, Arc<OfferedPack>> = BTreeMap::new();
         for pack in self.read()? {

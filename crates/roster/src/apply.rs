@@ -51,8 +51,7 @@ pub enum ApplyError {
     Store(BoxError),
 }
 
-/// Applies differences in their order. `done` is called after each one that was applied. Returns why the others were
-/// skipped.
+/// Applies the actions in order, and calls `done` after each applied one. Returns the skipped actions with the reasons.
 ///
 /// # Errors
 /// No active administrator would be left, or the store or `done` fails. The caller then undoes the whole batch.
@@ -218,8 +217,8 @@ fn references(membership: Membership) -> (PersonRef, ClassRef) {
     (PersonRef::Id(membership.person), ClassRef::Id(membership.class))
 }
 
-/// Checks that no other person has this login or one that looks like it. A login that PRECIS refuses was stored by an
-/// older release and is restored as it was.
+/// Checks that no other person has the same login or a look-alike login. A login that PRECIS refuses passes: it was
+/// stored by an older release and is restored unchanged.
 fn check_login(store: &dyn PeopleStore, login: &str, of: Option<UserId>) -> Attempt<()> {
     let Ok(key) = carrel_precis::username(login) else { return Ok(()) };
     let is_other = |found: Option<Person>| found.is_some_and(|found| Some(found.id) != of);

@@ -395,7 +395,7 @@ fn people_are_matched_and_told_apart() {
             &["2 create bo \"Bo\"", "warning 3 repeated-row login \"bo\""],
         ),
         case(
-            "a login is changed to one that looks like it",
+            "a login is changed to a look-alike",
             "id,login,name\n1001,nооr,Noor Khan\n",
             &["2 change noor Login \"noor\">\"nооr\""],
         ),

@@ -22,9 +22,9 @@ pub struct ImportedReview {
 /// Maximum time until an answer that is kept, in milliseconds.
 const MAX_DURATION_MS: i64 = 600_000;
 
-/// Returns the reviews of the words in order. `words`: the ids of words by the ids of cards. Of several cards of one
-/// word, the first one that was reviewed counts: their histories together would be that of no card. What was before a
-/// reset of a card does not count, as in Anki.
+/// Returns the reviews of the words in order. `words` maps ids of cards to ids of words. If a word has several cards,
+/// only the reviews of the card that was reviewed first are returned, because a schedule is computed from one card.
+/// Reviews before the last reset of a card are left out, as in Anki.
 pub(crate) fn read(collection: &Collection, words: &BTreeMap<i64, String>) -> Vec<ImportedReview> {
     let is_old = collection.scheduler == 1;
     let ordinals: BTreeMap<i64, u32> =

@@ -154,7 +154,7 @@ impl Reconciler<'_> {
         Err(Stop::Bad)
     }
 
-    /// Checks the form of the fields, and reports every one that is wrong.
+    /// Validates all fields, and reports each invalid one.
     fn checked(&mut self, record: &PersonRecord) -> Step<Checked> {
         // What is stored may be older than the rules.
         let id = record.id.as_ref().and_then(|cell| cell.text.parse().ok());
