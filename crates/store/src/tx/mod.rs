@@ -8,6 +8,7 @@ mod accounts;
 mod catalogue;
 mod enrolment_tokens;
 mod jobs;
+mod people;
 mod rows;
 mod sessions;
 mod values;
@@ -18,10 +19,12 @@ pub use catalogue::{
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
+pub use people::{AuditRow, ClassKey, PeopleTx, PersonKey, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 pub use values::{
-    EXCERPT_CHARS, difficulty_text, passage_kind_of, passage_kind_text, role_of, role_text,
+    EXCERPT_CHARS, difficulty_text, member_role_of, member_role_text, passage_kind_of,
+    passage_kind_text, role_of, role_text, state_of,
 };
 
 use super::Result;
@@ -34,10 +37,26 @@ pub trait FactTx {
 
 /// All operations of a transaction.
 pub trait Tx:
-    FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+    FactTx
+    + AccountTx
+    + SessionTx
+    + CatalogueTx
+    + SearchTx
+    + RowTx
+    + JobTx
+    + EnrolmentTokenTx
+    + PeopleTx
 {
 }
 impl<T> Tx for T where
-    T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+    T: FactTx
+        + AccountTx
+        + SessionTx
+        + CatalogueTx
+        + SearchTx
+        + RowTx
+        + JobTx
+        + EnrolmentTokenTx
+        + PeopleTx
 {
 }
