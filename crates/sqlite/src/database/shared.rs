@@ -90,6 +90,13 @@ impl Shared {
         })
     }
 
+    /// Copies the log into the file as far as readers allow. Failures have no effect: a later checkpoint copies the same.
+    pub fn checkpoint(&self) {
+        if let Some(conn) = &self.write().conn {
+            let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+    }
+
     pub fn close(&self) {
         let mut write = self.write();
         let is_suspect = self.suspect.load(Ordering::Relaxed);

@@ -14,6 +14,9 @@ use super::{
 
 /// Maximum number of transactions that share a commit.
 const MAX_GROUP: usize = 64;
+/// After this many commits the log is copied into the file once no transaction is waiting. Otherwise SQLite does it in
+/// the commit that makes the log longer than 1,000 pages, and the caller waits for it.
+const COMMITS_BEFORE_CHECKPOINT: u32 = 16;
 
 pub(super) type SendJob = Box<dyn super::job::Job + Send>;
 
@@ -90,9 +93,10 @@ impl Drop for Writer {
 }
 
 fn serve(shared: &Shared, messages: &mpsc::Receiver<Message>) {
-    while let Ok(first) = messages.recv() {
+    let mut commits = 0;
+    let mut next = messages.recv().ok();
+    while next.is_some() {
         let mut group: Vec<BoxedJob<'static>> = Vec::new();
-        let mut next = Some(first);
         while let Some(message) = next {
             match message {
                 Message::Write(job) => group.push(job),
@@ -106,6 +110,15 @@ fn serve(shared: &Shared, messages: &mpsc::Receiver<Message>) {
             next = if group.len() < MAX_GROUP { messages.try_recv().ok() } else { None };
         }
         shared.commit(group);
+        commits += 1;
+        next = messages.try_recv().ok();
+        if next.is_none() {
+            if commits >= COMMITS_BEFORE_CHECKPOINT {
+                commits = 0;
+                shared.checkpoint();
+            }
+            next = messages.recv().ok();
+        }
     }
     shared.close();
 }

@@ -57,6 +57,31 @@ async fn hold(db: &Database) -> (mpsc::Sender<()>, impl Future<Output = Result<(
     (release, async { held.await.unwrap() })
 }
 
+/// Small commits never make the log as long as the limit at which SQLite copies it in a commit.
+#[tokio::test]
+async fn the_log_is_copied_into_the_file_while_nobody_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let db = Database::new(connect(&path), NoHooks);
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let before = size();
+    db.write("table", |tx| {
+        tx.execute_batch("CREATE TABLE u (x TEXT) STRICT").map_err(|e| storage_error(&e))
+    })
+    .await
+    .unwrap();
+    assert_eq!(size(), before, "the table is in the log");
+    for n in 0..40 {
+        db.write("insert", move |tx| insert(tx, n)).await.unwrap();
+    }
+    let is_copied = async {
+        while size() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), is_copied).await.unwrap();
+}
+
 struct Fixture {
     dir: tempfile::TempDir,
     commits: Arc<AtomicUsize>,
