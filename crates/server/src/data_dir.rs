@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     database,
     error::{Error, io},
-    events::{EventBus, EventHub},
+    events::{EventBus, EventHub, SharedEvents},
     folders::{refuse_unfinished, require_server},
     key_file,
     signing::{Signer, hex},
@@ -76,9 +76,12 @@ impl DataDir {
             bytes: s.max_mib_per_learner.saturating_mul(1024 * 1024),
         };
         let options = OpenOptions { readers: s.readers, now_ms: config.clock.now_ms() };
-        let opened = config.engine.open(dir, options)?;
+        let mut opened = config.engine.open(dir, options)?;
         database::mark(config.engine.as_ref(), dir)?;
-        let events: Arc<dyn EventBus> = Arc::new(EventHub::default());
+        let events: Arc<dyn EventBus> = match opened.messages.take() {
+            Some(messages) => Arc::new(SharedEvents::new(messages)),
+            None => Arc::new(EventHub::default()),
+        };
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
         Ok(Self {
             store,

@@ -1,7 +1,7 @@
 //! Events of committed writes, sent to the event streams of a learner's devices.
 //!
-//! `Store` publishes an event after its transaction is committed. `EventHub` serves the streams of this process; a
-//! bus for several processes also forwards events to the others (PostgreSQL: LISTEN and NOTIFY).
+//! `Store` publishes an event after its transaction is committed. `EventHub` serves the streams of this process.
+//! `SharedEvents` also exchanges events with the other processes of the database.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,7 @@ use std::{
 
 use carrel_model::UserId;
 use carrel_people::EndedSignIn;
+use carrel_store::{Messages, Received};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -26,6 +27,31 @@ pub enum Event {
 }
 
 impl Event {
+    /// Returns the event as a message to another process.
+    fn to_message(self) -> String {
+        match self {
+            Self::RowsChanged { user, usn, from } => {
+                let from = from.map_or_else(|| "-".to_owned(), |id| id.to_string());
+                format!("rows {user} {usn} {from}")
+            }
+            Self::SignInEnded { user, sign_in } => format!("end {user} {sign_in}"),
+        }
+    }
+    /// Returns the event of a message; `None` for one of a later release.
+    fn of_message(message: &str) -> Option<Self> {
+        let fields: Vec<&str> = message.split(' ').collect();
+        match fields[..] {
+            ["rows", user, usn, from] => Some(Self::RowsChanged {
+                user: user.parse().ok()?,
+                usn: usn.parse().ok()?,
+                from: if from == "-" { None } else { Some(from.parse().ok()?) },
+            }),
+            ["end", user, sign_in] => {
+                Some(Self::SignInEnded { user: user.parse().ok()?, sign_in: sign_in.parse().ok()? })
+            }
+            _ => None,
+        }
+    }
     fn user(self) -> UserId {
         match self {
             Self::RowsChanged { user, .. } | Self::SignInEnded { user, .. } => user,
@@ -47,6 +73,8 @@ pub trait EventBus: Send + Sync + 'static {
     /// client can reconnect before the server detects the end of its last connection. Returns `None` if the sign-in has
     /// no open stream.
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
+    /// Delivers the events of other processes, too, from now on.
+    fn receive(&self) {}
 }
 
 /// Maximum number of open streams of one learner.
@@ -58,6 +86,8 @@ const CAPACITY: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEvent {
     Event(Event),
+    /// Events of other processes may have been lost.
+    Gap,
     /// The stream with this id ends, because a newer one of the same sign-in replaced it.
     Replaced(u64),
 }
@@ -119,7 +149,45 @@ impl EventBus for EventHub {
     }
 }
 
+/// Event bus of a process that shares the database with others.
+pub struct SharedEvents {
+    hub: EventHub,
+    messages: Box<dyn Messages>,
+}
+
+impl SharedEvents {
+    pub fn new(messages: Box<dyn Messages>) -> Self {
+        Self { hub: EventHub::default(), messages }
+    }
+}
+
+impl EventBus for SharedEvents {
+    fn publish(&self, event: Event) {
+        self.hub.publish(event);
+        self.messages.send(event.to_message());
+    }
+    fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
+        self.hub.subscribe(user, sign_in)
+    }
+    fn receive(&self) {
+        let hub = self.hub.clone();
+        self.messages.receive(Box::new(move |received| match received {
+            Received::Message(message) => {
+                if let Some(event) = Event::of_message(&message) {
+                    hub.publish(event);
+                }
+            }
+            Received::Gap => hub.publish_gap(),
+        }));
+    }
+}
+
 impl EventHub {
+    fn publish_gap(&self) {
+        for channel in self.lock().values() {
+            let _ = channel.sender.send(StreamEvent::Gap);
+        }
+    }
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, Channel>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,6 +196,21 @@ impl EventHub {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_the_same_after_it_was_sent_as_a_message() {
+        let (user, id) = (UserId::from_u128(7), Uuid::from_u128(9));
+        for event in [
+            Event::RowsChanged { user, usn: 12, from: Some(id) },
+            Event::RowsChanged { user, usn: 0, from: None },
+            Event::SignInEnded { user, sign_in: id },
+        ] {
+            assert_eq!(Event::of_message(&event.to_message()), Some(event));
+        }
+        for unknown in ["", "rows", "rows x 1 -", "end 1", "later 1 2 3"] {
+            assert_eq!(Event::of_message(unknown), None, "{unknown}");
+        }
+    }
 
     #[test]
     fn the_newest_stream_of_a_sign_in_replaces_its_oldest() {

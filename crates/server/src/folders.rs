@@ -46,11 +46,11 @@ pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<
     Ok(())
 }
 
-/// Locks the folder for one process. Dropping the file releases the lock.
-pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
+/// Locks the folder for a running server, or for several of them if `is_shared`. Dropping the file releases the lock.
+pub(crate) fn lock(data_dir: &Path, is_shared: bool) -> Result<fs::File, Error> {
     let path = data_dir.join(LOCK);
     let file = fs::File::create(&path).map_err(io("create", &path))?;
-    match file.try_lock() {
+    match if is_shared { file.try_lock_shared() } else { file.try_lock() } {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Refused(format!(
             "a server is running on {data_dir:?}; hint: stop it first, or name another folder"

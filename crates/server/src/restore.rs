@@ -76,7 +76,7 @@ pub fn restore_with_failpoints(
     failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
     if let Some(plan) = read_plan(data_dir)? {
-        let _lock = lock(data_dir)?;
+        let _lock = lock(data_dir, false)?;
         tracing::info!("finishing an interrupted restore");
         let epoch = swap(engine, data_dir, &plan, failpoint)?;
         // The backup is no longer needed and may have been deleted.
@@ -92,7 +92,7 @@ pub fn restore_with_failpoints(
     failpoint("check")?;
     let metadata = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
-    let _lock = lock(data_dir)?;
+    let _lock = lock(data_dir, false)?;
     let file = data_dir.join(engine.file());
     if file.exists() && !options.replace {
         return Err(Error::Refused(format!(
@@ -135,7 +135,7 @@ pub fn restore_with_failpoints(
 /// Undoes an interrupted restore and moves the old files back. Returns an error if no restore was interrupted, or if
 /// the restored database is already in place.
 pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
-    let _lock = lock(data_dir)?;
+    let _lock = lock(data_dir, false)?;
     let staging = data_dir.join(STAGING);
     if let Some(plan) = read_plan(data_dir)? {
         if !staging.join(engine.file()).exists() {

@@ -51,8 +51,9 @@ impl Server {
         let tls = tls_of(&config.settings)?;
         config.settings.behind_tls |= tls.is_some();
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
-        let lock = lock(&config.data_dir)?;
+        let lock = lock(&config.data_dir, config.engine.is_shared())?;
         let data = Arc::new(DataDir::open(config)?);
+        data.events.receive();
         let address = data.config.listen;
         let listen_error = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;

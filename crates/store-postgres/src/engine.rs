@@ -14,7 +14,9 @@ use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
 use crate::{
-    epoch, error, migrate, pool,
+    epoch, error,
+    messages::PgMessages,
+    migrate, pool,
     settings::{DatabaseUrl, PoolSettings},
     transactions::PgTransactions,
 };
@@ -90,6 +92,9 @@ impl Engine for PostgresEngine {
     fn name(&self) -> &'static str {
         "postgres"
     }
+    fn is_shared(&self) -> bool {
+        true
+    }
     fn file(&self) -> &'static str {
         "server.dump"
     }
@@ -125,7 +130,19 @@ impl Engine for PostgresEngine {
             })?;
         runtime.spawn(pool::maintain(pool.clone(), self.settings.clone()));
         tracing::info!(database = %self.url, pool.max = self.settings.max, "PostgreSQL");
-        Ok(Opened { transactions: Box::new(PgTransactions::new(runtime, pool)), token_salt })
+        let writes = Arc::default();
+        let messages = PgMessages::new(
+            runtime.handle().clone(),
+            pool.clone(),
+            Arc::clone(&writes),
+            self.url.clone(),
+            self.settings.clone(),
+        );
+        Ok(Opened {
+            transactions: Box::new(PgTransactions::new(runtime, pool, writes)),
+            messages: Some(Box::new(messages)),
+            token_salt,
+        })
     }
     fn copy(&self, _folder: &Path, _into: &Path) -> Result<()> {
         Err(no_copies())

@@ -16,6 +16,7 @@ mod enrolment_tokens;
 mod epoch;
 mod error;
 mod jobs;
+mod messages;
 mod migrate;
 mod people;
 mod pool;

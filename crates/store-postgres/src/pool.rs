@@ -13,7 +13,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio_postgres::{NoTls, config::SslMode};
+use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
@@ -35,17 +35,11 @@ pub(crate) fn create(
     settings: &PoolSettings,
     is_migrated: Arc<AtomicBool>,
 ) -> Result<Pool> {
-    let mut config = url.config();
-    config.connect_timeout(settings.connect).tcp_user_timeout(settings.statement);
-    if config.get_application_name().is_none() {
-        config.application_name("carrel-server");
-    }
+    let config = config(url, settings);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = if url.uses_tls() {
-        config.ssl_mode(SslMode::Require);
         Manager::from_config(config, MakeRustlsConnect::new(tls(settings)?), recycling)
     } else {
-        config.ssl_mode(SslMode::Disable);
         Manager::from_config(config, NoTls, recycling)
     };
     let session = session_sql(settings);
@@ -72,6 +66,17 @@ pub(crate) fn create(
         .map_err(|e| StoreError::Internal(format!("PostgreSQL: {e}").into()))
 }
 
+/// Returns the settings of a connection.
+pub(crate) fn config(url: &DatabaseUrl, settings: &PoolSettings) -> Config {
+    let mut config = url.config();
+    config.connect_timeout(settings.connect).tcp_user_timeout(settings.statement);
+    if config.get_application_name().is_none() {
+        config.application_name("carrel-server");
+    }
+    config.ssl_mode(if url.uses_tls() { SslMode::Require } else { SslMode::Disable });
+    config
+}
+
 /// Returns the settings of a session. A commit is durable when it returns: only a weaker setting is replaced, since an
 /// administrator may have chosen a stronger one for a standby.
 fn session_sql(settings: &PoolSettings) -> String {
@@ -88,7 +93,7 @@ fn session_sql(settings: &PoolSettings) -> String {
 }
 
 /// Returns the TLS of the connections. The certificate of the server is always verified.
-fn tls(settings: &PoolSettings) -> Result<rustls::ClientConfig> {
+pub(crate) fn tls(settings: &PoolSettings) -> Result<rustls::ClientConfig> {
     let refused = |message: String, hint: &'static str| {
         StoreError::Internal(Reason { message: format!("PostgreSQL: {message}"), hint })
     };

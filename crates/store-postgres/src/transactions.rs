@@ -17,18 +17,18 @@ pub(crate) struct PgTransactions {
     writes: Arc<Running>,
 }
 
-/// Counts the writes that were started and have not finished.
+/// Counts the writes and messages that were started and have not finished.
 #[derive(Default)]
-struct Running {
+pub(crate) struct Running {
     count: Mutex<usize>,
     is_zero: Condvar,
 }
 
-/// A write that was started; dropping it marks it as finished.
-struct Started(Arc<Running>);
+/// A write or message that was started; dropping it marks it as finished.
+pub(crate) struct Started(Arc<Running>);
 
 impl Running {
-    fn start(self: &Arc<Self>) -> Started {
+    pub(crate) fn start(self: &Arc<Self>) -> Started {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         Started(Arc::clone(self))
     }
@@ -51,9 +51,9 @@ impl Drop for Started {
 }
 
 impl PgTransactions {
-    pub(crate) fn new(runtime: Runtime, pool: Pool) -> Self {
+    pub(crate) fn new(runtime: Runtime, pool: Pool, writes: Arc<Running>) -> Self {
         let handle = runtime.handle().clone();
-        Self { runtime: Some(runtime), handle, pool, writes: Arc::default() }
+        Self { runtime: Some(runtime), handle, pool, writes }
     }
 }
 

@@ -34,9 +34,31 @@ pub struct OpenOptions {
     pub now_ms: i64,
 }
 
+/// What arrives from the other processes that have the database open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    Message(String),
+    /// Messages may have been lost, because the connection was interrupted.
+    Gap,
+}
+
+/// Called for each message, in the order of each sender. Must not block.
+pub type Receive = Box<dyn Fn(Received) + Send + Sync>;
+
+/// Messages between the processes that have one database open. They are hints: what they report is in the database.
+pub trait Messages: Send + Sync {
+    /// Sends a line of text to the other processes. Does not block. The message is lost if the database cannot be
+    /// reached. Dropping the database waits until it was sent.
+    fn send(&self, message: String);
+    /// Receives the messages of the other processes until the database is closed. Called at most once.
+    fn receive(&self, receive: Receive);
+}
+
 /// An opened database.
 pub struct Opened {
     pub transactions: Box<dyn Transactions>,
+    /// `None` if only one process uses the database.
+    pub messages: Option<Box<dyn Messages>>,
     /// Random text from which the key of refresh tokens is derived; empty unless a restore has ended all sign-ins.
     pub token_salt: String,
 }
@@ -56,6 +78,10 @@ pub trait Engine: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// Returns the name of the database file.
     fn file(&self) -> &'static str;
+    /// Returns true if several servers may use the database and the data folder at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
     /// Returns the names of the files that exist beside the database while it is in use.
     fn side_files(&self) -> &'static [&'static str];
     /// Returns true if the data folder has a database that is not empty.

@@ -10,7 +10,9 @@ mod error;
 pub mod sqlite;
 pub mod tx;
 
-pub use engine::{CopyMetadata, Engine, OpenOptions, Opened, Transactions, TxJob};
+pub use engine::{
+    CopyMetadata, Engine, Messages, OpenOptions, Opened, Receive, Received, Transactions, TxJob,
+};
 pub use error::{Reason, Result, StoreError};
 pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SignedIn};
 

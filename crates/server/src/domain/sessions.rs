@@ -314,6 +314,11 @@ impl Store {
         });
         Ok(write.await?)
     }
+    /// Returns true if a sign-in has ended or was deleted.
+    pub async fn is_ended(&self, sign_in: Uuid) -> DomainResult<bool> {
+        let found = self.read("is_ended", move |tx| tx.sign_in(sign_in)).await?;
+        Ok(found.is_none_or(|sign_in| sign_in.is_ended))
+    }
     /// Returns the user and sign-in of an access token, by its hash.
     pub async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> DomainResult<Option<SignedIn>> {
         Ok(self.read("signed_in", move |tx| tx.signed_in(access, now_ms)).await?)

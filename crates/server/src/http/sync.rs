@@ -213,7 +213,11 @@ pub async fn events(
                         break;
                     }
                 }
-                Err(RecvError::Lagged(_)) => {
+                // Events were lost: what they would have reported is read.
+                Ok(StreamEvent::Gap) | Err(RecvError::Lagged(_)) => {
+                    if let Ok(true) = app.store.is_ended(caller.sign_in).await {
+                        break;
+                    }
                     usn = app.store.usn(user).await.unwrap_or(usn);
                     yield changes_event(usn, &epoch);
                 }

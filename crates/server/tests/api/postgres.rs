@@ -57,6 +57,13 @@ fn database_of(folder: &Path) -> String {
     format!("carrel_{}_{}", std::process::id(), &hash.to_hex()[..16])
 }
 
+/// Closes the connections on which servers of a folder's database receive messages, and returns their number.
+pub fn end_listeners(folder: &Path) -> usize {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+    query(&database_of(folder), sql).len()
+}
+
 impl EngineByFolder {
     fn has(&self, database: &str) -> bool {
         self.created.lock().unwrap().contains(database)
@@ -98,6 +105,9 @@ impl Engine for EngineByFolder {
     }
     fn file(&self) -> &'static str {
         engine_of("postgres").file()
+    }
+    fn is_shared(&self) -> bool {
+        engine_of("postgres").is_shared()
     }
     fn side_files(&self) -> &'static [&'static str] {
         &[]
