@@ -149,6 +149,10 @@ fn the_order_of_the_look_up_is_kept() {
     let saw = tap("I s|aw it", "en", &[&english]).unwrap();
     let found: Vec<_> = saw.hits.iter().map(|h| (h.entry.headword.as_str(), h.found)).collect();
     assert_eq!(found, [("saw", Found::Exact), ("see", Found::Form)]);
+    // A word with other accents is not shown beside the word itself.
+    let resume = tap("to resu|me", "en", &[&english]).unwrap();
+    let found: Vec<_> = resume.hits.iter().map(|h| h.entry.headword.as_str()).collect();
+    assert_eq!(found, ["resume"]);
     // A phrase comes after the words of the pack.
     let ran = tap("we r|an out of it", "en", &[&english]).unwrap();
     let found: Vec<_> = ran.hits.iter().map(|h| (h.entry.headword.as_str(), h.found)).collect();

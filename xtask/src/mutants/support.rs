@@ -39,6 +39,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/diagnostics/src/metrics/alerts.rs",
         good: "is_some_and(|newest| sample <= *newest)",
         bad: "is_some_and(|newest| sample < *newest)",
-        tests: unit!("carrel-diagnostics", "a_dismissed_share_returns_only_with_a_new_failure"),
+        tests: unit!(
+            "carrel-diagnostics",
+            "a_dismissed_percentile_returns_only_if_its_own_limit_is_broken"
+        ),
     },
 ];

@@ -369,6 +369,25 @@ mod tests {
     }
 
     #[test]
+    fn a_dismissed_percentile_returns_only_if_its_own_limit_is_broken() {
+        let (tracker, clock) = tracker();
+        let record = |ms: f64| {
+            clock.advance(1_100);
+            tracker.record(Metric::DatabaseTime, ms, "db.write");
+        };
+        (0..20).for_each(|_| record(600.0));
+        assert!(tracker.dismiss("database.time:critical"));
+        record(200.0);
+        assert_eq!(
+            ids(&tracker),
+            ["database.time:warning"],
+            "slow, but not beyond the critical limit"
+        );
+        record(600.0);
+        assert_eq!(ids(&tracker), ["database.time:critical", "database.time:warning"]);
+    }
+
+    #[test]
     fn percentiles_and_minima_raise_alerts_from_twenty_samples() {
         let (tracker, clock) = tracker();
         for n in 0..20 {
