@@ -45,8 +45,8 @@ pub async fn measure(table: &mut Table, http: Arc<dyn Http>, url: &str, dir: &Pa
     training(table, &few).await;
     let account = client.register(url, "many", "Many", PASSWORD).await.expect("an account");
     add_reviews(&account, CARDS, ANSWERS_PER_CARD).await;
-    queue(table, &account).await;
     send_all(&account).await;
+    queue(table, &account).await;
     answers(table, &account, dir).await;
     taps(table, &client, dir).await;
     client.close().await;
@@ -145,7 +145,7 @@ async fn queue(table: &mut Table, account: &OpenAccount) {
     );
 }
 
-/// Sends all rows to the server, so that nothing else writes while answers are measured.
+/// Sends all rows to the server, so that the sync does nothing during the measurements.
 async fn send_all(account: &OpenAccount) {
     while account.sync.sync_now().await.expect("synced").waiting > 0 {}
 }

@@ -45,6 +45,12 @@ pub fn set_flags(command: &mut Command, root: &Path, target: &Path) {
         env::var("RUSTFLAGS").iter().flat_map(|text| text.split_whitespace().map(str::to_owned)),
     );
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    if cfg!(not(windows)) {
+        // For the assertions of libraries in C.
+        let c_flags = env::var("CFLAGS").unwrap_or_default();
+        let prefix = format!("-ffile-prefix-map={}=/carrel/target", target.display());
+        command.env("CFLAGS", format!("{c_flags} {prefix}").trim_start());
+    }
 }
 
 fn renamed(path: &Path, name: &str) -> String {
@@ -65,7 +71,7 @@ pub fn reproduce(args: &[String]) -> Result {
     }
     setup::install_packages(&[Part::App])?;
     setup::install_node_modules("ui")?;
-    let copy = sh::target().join("reproduce/a copy of the source");
+    let copy = sh::target().join("reproduce/copy");
     copy_source(&copy)?;
     sh::run(sh::npm("ui").arg("ci").current_dir(copy.join("ui")))?;
     let (first, second) = (build(&sh::root())?, build(&copy)?);
