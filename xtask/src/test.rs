@@ -62,7 +62,6 @@ const STEPS: &[Step] = &[
     Step { name: "window tests", run: window_tests },
     Step { name: "window media tests", run: media_window_tests },
     Step { name: "window programs", run: window_programs },
-    Step { name: "window names", run: window_names },
     Step { name: "founding budgets", run: founding_budgets },
 ];
 
@@ -71,6 +70,7 @@ const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
     Step { name: "mutation tests", run: || passed(mutants::run(&[])) },
     Step { name: "faults (Workbox)", run: cache_faults },
+    Step { name: "window names", run: window_names },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
     Step { name: "packages", run: packages },
 ];

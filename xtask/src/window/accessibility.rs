@@ -23,8 +23,9 @@ use crate::{
 const LAUNCHERS: [&str; 2] =
     ["/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi2-core/at-spi-bus-launcher"];
 const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
-/// Time limit of each wait for the window.
+/// Each wait for the window ends after this time, but not before the tree was read this many times.
 const TIMEOUT: Duration = Duration::from_secs(30);
+const READS: usize = 5;
 
 /// A role that the walk uses, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,20 +187,19 @@ impl AccessibleApp {
         what: &str,
         mut ready: impl FnMut(&Self, &[Node]) -> Option<T>,
     ) -> Result<T> {
-        let start = Instant::now();
+        let (start, mut reads) = (Instant::now(), 0);
         loop {
             let tree = self.tree();
+            reads += 1;
             if let Ok(nodes) = &tree
                 && let Some(found) = ready(self, nodes)
             {
                 return Ok(found);
             }
-            if start.elapsed() > TIMEOUT {
+            if start.elapsed() > TIMEOUT && reads >= READS {
                 let shown = tree.map_or_else(|e| e, |nodes| describe(&nodes));
-                return Err(format!(
-                    "waited {} s for {what}; the tree:\n{shown}",
-                    TIMEOUT.as_secs()
-                ));
+                let waited = start.elapsed().as_secs();
+                return Err(format!("waited {waited} s for {what}; the tree:\n{shown}"));
             }
             // Fails if the app has ended.
             self.app.wait_until(Duration::from_secs(1), || Some(()))?;

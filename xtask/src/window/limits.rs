@@ -1,5 +1,6 @@
-//! Checks the founding budgets on the real window: page, API, memory, size of the UI, first and largest paint. Compares
-//! each figure with its last record in `tests/limits.csv`, so that a regression is named before a budget is exceeded.
+//! Checks the founding budgets on the real window: page, API, memory, size of the UI, first and largest paint, and what a
+//! learner waits for (`waits`). Compares each figure with its last record in `tests/limits.csv`, so that a regression is
+//! named before a budget is exceeded.
 
 use std::{fs, path::PathBuf};
 
@@ -9,6 +10,7 @@ use super::{
     bench::start::{Program, Started},
     scenario,
     screen::Screen,
+    waits,
 };
 use crate::{
     checks::ui_size,
@@ -23,10 +25,10 @@ const LESSON_LINK: &str = ".actions .button.primary";
 const REGRESSION: f64 = 1.5;
 
 /// A budget of the founding documents.
-struct Budget {
-    name: &'static str,
-    unit: &'static str,
-    max: f64,
+pub(super) struct Budget {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub max: f64,
 }
 
 const PAGE: Budget = Budget { name: "page: start to list", unit: "ms", max: 3_000.0 };
@@ -100,9 +102,10 @@ fn measure() -> Result<Vec<(Budget, f64)>> {
     study(&started)?;
     let api = slowest(&started.window.call("diagnostics_report", json!({}))?)?;
     let memory = started.memory_without_files()?;
+    let waits = waits::measure(&started.window, &mut demo, COURSE)?;
     started.window.close()?;
     let paint = times.content.ok_or("the page reported no first contentful paint")?;
-    Ok(vec![
+    let mut figures = vec![
         (PAGE, times.list),
         (API, api),
         (MEMORY, memory),
@@ -110,7 +113,9 @@ fn measure() -> Result<Vec<(Budget, f64)>> {
         (FCP, paint - times.navigation),
         // The list is the largest element of the first page.
         (LCP, times.list - times.navigation),
-    ])
+    ];
+    figures.extend(waits);
+    Ok(figures)
 }
 
 /// Opens a course and a lesson, finishes a section, opens the other pages, and syncs.

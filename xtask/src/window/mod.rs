@@ -9,3 +9,4 @@ pub mod names;
 pub mod programs;
 pub mod scenario;
 pub mod screen;
+pub mod waits;
