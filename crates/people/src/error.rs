@@ -10,6 +10,8 @@ pub type Result<T> = std::result::Result<T, PeopleError>;
 pub enum PeopleError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("your role lacks the required permission")]
+    Forbidden,
     #[error("roster: {0}")]
     Roster(String),
     #[error("import {0} does not exist, was undone, or is older than 30 days")]
@@ -22,6 +24,7 @@ impl PeopleError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Store(e) => e.code(),
+            Self::Forbidden => ErrorCode::Forbidden,
             Self::Roster(_) => ErrorCode::InvalidRequest,
             Self::NoImport(_) => ErrorCode::NotFound,
             Self::LastAdministrator => ErrorCode::Conflict,
@@ -32,7 +35,7 @@ impl PeopleError {
             Self::Store(e) => e.hint(),
             Self::NoImport(_) => "list the imports with `roster list`",
             Self::LastAdministrator => "make another person administrator first",
-            Self::Roster(_) => "",
+            Self::Roster(_) | Self::Forbidden => "",
         }
     }
 }

@@ -22,6 +22,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "rows", "0001_rows"),
     migration!(2, "server", "0002_server"),
     migration!(3, "people", "0003_people"),
+    migration!(4, "operators", "0004_operators"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

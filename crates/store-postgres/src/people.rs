@@ -150,6 +150,16 @@ impl PeopleTx for PgTx<'_> {
         let rows = self.query(&sql, &[&optional_bytes(&after), &i64::from(limit)])?;
         rows.iter().map(person).collect()
     }
+    fn is_operator(&self, id: UserId) -> Result<bool> {
+        let sql = "SELECT 1 FROM person WHERE user_id = $1 AND operator";
+        self.exists(sql, &[&bytes(&id.0)])
+    }
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()> {
+        self.lock(Lock::Accounts)?;
+        let sql = "UPDATE person SET operator = $2 WHERE user_id = $1";
+        self.execute(sql, &[&bytes(&id.0), &is_operator])?;
+        Ok(())
+    }
     fn put_person(&self, person: &Person) -> Result<()> {
         self.lock(Lock::Accounts)?;
         let filled =

@@ -26,10 +26,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "another learner's progress is readable",
-        file: "crates/server/src/http/learner.rs",
-        good: "if user != caller.user.id {",
-        bad: "if user != caller.user.id && false {",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
+        file: "crates/server/src/http/access.rs",
+        good: "subject == Subject::Person(caller.user.id);",
+        bad: "subject != Subject::All;",
+        tests: api!("a_learner_cannot_read_or_change_rows_of_another"),
+    },
+    Mutant {
+        name: "an instructor reaches the students of other classes",
+        file: "crates/people/src/permissions.rs",
+        good: "if membership.role == MemberRole::Student && teaches(tx, instructor, membership.class)? {",
+        bad: "if membership.role == MemberRole::Student {",
+        tests: api!("each_route_answers_each_rank_about_each_subject_as_declared"),
+    },
+    Mutant {
+        name: "an administrator changes an operator",
+        file: "crates/people/src/permissions.rs",
+        good: "if is_self || above {",
+        bad: "if is_self {",
+        tests: api!("each_route_answers_each_rank_about_each_subject_as_declared"),
     },
     Mutant {
         name: "a no-op merge consumes a change number",

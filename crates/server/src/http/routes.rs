@@ -7,13 +7,13 @@ use axum::http::Method;
 use utoipa_axum::routes;
 
 use super::{
-    access::{Access, Entry},
+    access::{Access, Entry, Permission},
     auth, blobs, catalogue, dictionaries, health, learner, openapi, start_page, sync, updates,
 };
 
 /// Returns all routes.
 pub(super) fn table() -> Vec<Entry> {
-    use Access::{Catalogue, Public, SignedIn};
+    use Access::{Catalogue, Public, SelfOr, SignedIn};
     vec![
         Entry::new(Public, routes!(start_page::start_page)),
         Entry::new(Public, routes!(health::health)),
@@ -36,7 +36,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(blobs::blob)),
         Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
         Entry::new(SignedIn, routes!(learner::update_progress)),
-        Entry::new(SignedIn, routes!(learner::progress)),
+        Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress)),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),

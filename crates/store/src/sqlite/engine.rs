@@ -37,6 +37,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(11, "enrolment_tokens", "0011_enrolment_tokens"),
     migration!(12, "study_days", "0012_study_days"),
     migration!(13, "people", "0013_people"),
+    migration!(14, "operators", "0014_operators"),
 ];
 
 /// Name of the database file in its folder.

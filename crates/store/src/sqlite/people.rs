@@ -142,6 +142,15 @@ impl PeopleTx for SqliteTx<'_> {
         let found = stmt.query_map((optional_bytes(after), limit), person)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
+    fn is_operator(&self, id: UserId) -> Result<bool> {
+        let sql = "SELECT 1 FROM person WHERE user_id = ?1 AND operator = 1";
+        Ok(self.prepare_cached(sql)?.exists([id.0.as_bytes()])?)
+    }
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()> {
+        let sql = "UPDATE person SET operator = ?2 WHERE user_id = ?1";
+        self.prepare_cached(sql)?.execute((id.0.as_bytes(), is_operator))?;
+        Ok(())
+    }
     fn put_person(&self, person: &Person) -> Result<()> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         self.prepare_cached("UPDATE account SET name = ?2, role = ?3 WHERE id = ?1")?.execute((

@@ -59,6 +59,10 @@ pub trait PeopleTx {
     fn person(&self, key: PersonKey<'_>) -> Result<Option<Person>>;
     /// Returns the next people in the order of their ids.
     fn people_after(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Person>>;
+    /// Returns true if the account is marked as one of an operator.
+    fn is_operator(&self, id: UserId) -> Result<bool>;
+    /// Marks an account whose person was stored, or removes the mark.
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()>;
     /// Stores all fields of a person whose account exists, except the login.
     fn put_person(&self, person: &Person) -> Result<()>;
     fn set_login(&self, id: UserId, login: &str, keys: &LoginKeys) -> Result<()>;
