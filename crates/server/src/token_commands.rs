@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use carrel_model::Slug;
 use carrel_server::{
     Clock, DataDir, Error, SystemClock, domain::enrolment_tokens::NewEnrolmentToken, password,
-    store::tx::EnrolmentTokenRow,
+    percent_encoded, store::tx::EnrolmentTokenRow,
 };
 use clap::Subcommand;
 
@@ -94,17 +94,4 @@ fn token_line(token: &EnrolmentTokenRow, now_ms: i64) -> String {
     let courses: Vec<&str> = token.courses.iter().map(Slug::as_str).collect();
     let courses = if courses.is_empty() { "no courses".into() } else { courses.join(", ") };
     format!("{:<24} {state:<20} {} of {max} uses; {courses}", token.name, token.uses)
-}
-
-/// Encodes all but letters, digits and `-._~:/[]`, which are allowed in the value of a link.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

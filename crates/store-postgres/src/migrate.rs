@@ -23,6 +23,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(2, "server", "0002_server"),
     migration!(3, "people", "0003_people"),
     migration!(4, "operators", "0004_operators"),
+    migration!(5, "one_time_codes", "0005_one_time_codes"),
+    migration!(6, "roster_reports", "0006_roster_reports"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

@@ -39,6 +39,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("each_route_answers_each_rank_about_each_subject_as_declared"),
     },
     Mutant {
+        name: "a one-time code is used twice",
+        file: "crates/people/src/codes.rs",
+        good: "    tx.delete_code(id)?;",
+        bad: "    let _ = id;",
+        tests: api!("a_code_works_once"),
+    },
+    Mutant {
         name: "an administrator changes an operator",
         file: "crates/people/src/permissions.rs",
         good: "if is_self || above {",

@@ -14,7 +14,7 @@ pub mod enrolment_tokens;
 mod error;
 mod facts;
 pub mod jobs;
-mod people;
+pub mod people;
 pub mod publishing;
 mod retention;
 mod rosters;

@@ -151,8 +151,18 @@ impl School {
 /// about a class: one's own, another, an unknown id.
 ///
 /// Routes that everybody may call, about nobody but themselves, are in `EVERYBODY`.
-const EXPECTED: &[(&str, [&str; 4])] =
-    &[("GET /api/progress/{userId}/{courseId}", ["+-------", "++------", "++++++++", "++++++++"])];
+const EXPECTED: &[(&str, [&str; 4])] = &[
+    ("GET /api/progress/{userId}/{courseId}", ["+-------", "++------", "++++++++", "++++++++"]),
+    ("GET /api/v1/admin/people", ["-", "-", "+", "+"]),
+    ("PATCH /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
+    ("DELETE /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
+    ("POST /api/v1/admin/people/{userId}/code", ["--------", "-+------", "-+++++-+", "-+++++++"]),
+    ("GET /api/v1/admin/classes", ["-", "+", "+", "+"]),
+    ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/classes/{classId}/sign-in-sheet", ["---", "+--", "+++", "+++"]),
+];
 
 /// Public routes, and those of signed-in people about themselves.
 const EVERYBODY: &[&str] = &[
@@ -165,6 +175,7 @@ const EVERYBODY: &[&str] = &[
     "POST /api/auth/login",
     "POST /api/auth/refresh",
     "POST /api/auth/logout",
+    "POST /api/auth/code",
     "POST /api/auth/adopt",
     "GET /api/courses",
     "GET /api/courses/{id}",
