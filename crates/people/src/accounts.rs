@@ -11,7 +11,7 @@ use carrel_store::tx::{AuditRow, PersonKey, PersonRow, Tx};
 
 use crate::{
     EndedSignIn, PeopleError, Result, end_all,
-    permissions::{Caller, Permission, Rank, Subject, rank_of_person, require},
+    permissions::{Caller, Permission, Rank, Subject, present_rank, rank_of_person, require},
 };
 
 /// Number of accounts that one call looks at: a search for a rare name is continued by the next call.
@@ -160,7 +160,7 @@ pub fn set_rank(tx: &dyn Tx, caller: Caller, id: UserId, rank: Rank, now_ms: i64
     let before = tx.administrators()?;
     require(tx, caller, Permission::ManageAccounts, Subject::Person(id))?;
     let found = get(tx, id)?;
-    if rank > caller.rank {
+    if present_rank(tx, caller)?.is_none_or(|own| rank > own) {
         return Err(PeopleError::Forbidden);
     }
     if found.rank == rank {
@@ -218,7 +218,7 @@ pub fn delete(
     ended.extend(end_all(tx, id, now_ms)?);
     tx.delete_account(id, now_ms)?;
     keep_an_administrator(tx, before)?;
-    // The log keeps no name of a deleted person.
+    // The details of earlier lines about the person were removed, because they contain names.
     let detail = serde_json::json!({ "role": found.rank.name() });
     audit(tx, caller, "person.delete", id, &detail, now_ms)
 }

@@ -136,6 +136,15 @@ pub fn rank_of_person(tx: &dyn Tx, person: &Person) -> std::result::Result<Rank,
     Ok(Rank::of(person.role, tx.is_operator(person.id)?))
 }
 
+/// Returns the rank of the caller, which may have changed since the request was authenticated; `None` if the account was
+/// deleted.
+pub fn present_rank(tx: &dyn Tx, caller: Caller) -> std::result::Result<Option<Rank>, StoreError> {
+    match caller.id {
+        None => Ok(Some(caller.rank)),
+        Some(id) => Ok(rank_of(tx, id)?.map(|rank| rank.min(caller.rank))),
+    }
+}
+
 /// Returns true if the caller has the permission about the subject.
 pub fn is_allowed(
     tx: &dyn Tx,
@@ -143,14 +152,7 @@ pub fn is_allowed(
     permission: Permission,
     subject: Subject,
 ) -> std::result::Result<bool, StoreError> {
-    // The rank may have changed since the request was authenticated.
-    let rank = match caller.id {
-        None => caller.rank,
-        Some(id) => match rank_of(tx, id)? {
-            Some(rank) => rank.min(caller.rank),
-            None => return Ok(false),
-        },
-    };
+    let Some(rank) = present_rank(tx, caller)? else { return Ok(false) };
     let reach = permission.reach(rank);
     if reach == Reach::Nobody {
         return Ok(false);

@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(4, "operators", "0004_operators"),
     migration!(5, "one_time_codes", "0005_one_time_codes"),
     migration!(6, "roster_reports", "0006_roster_reports"),
+    migration!(7, "class_codes", "0007_class_codes"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

@@ -203,6 +203,7 @@ impl PeopleTx for PgTx<'_> {
             let sql = format!("DELETE FROM {table} WHERE user_id = $1");
             self.execute(&sql, &[&bytes(&id.0)])?;
         }
+        self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
         self.execute("DELETE FROM account WHERE id = $1", &[&bytes(&id.0)])?;
         let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
         self.execute(sql, &[&bytes(&id.0), &now_ms])?;

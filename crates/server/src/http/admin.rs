@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::{
     App,
     api_error::ApiError,
+    auth::enrolment_hash,
     extract::{Json, Path, Query, SignedInUser},
 };
-use crate::password::random;
+use crate::{domain::enrolment_tokens::NewEnrolmentToken, password::random};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -247,6 +248,56 @@ pub async fn classes(
         }
     });
     Ok(Reply(reply.collect()))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ClassCodeQuery {
+    /// Validity in days, 1 to 90; by default 7.
+    days: Option<u32>,
+    /// Number of accounts that may use it; by default any number.
+    uses: Option<u32>,
+}
+
+/// A code with which people register as students of a class. It cannot be shown again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassCodeReply {
+    /// Name of the enrolment token, with which it can be revoked.
+    pub name: String,
+    pub code: String,
+    pub expires_ms: i64,
+}
+
+/// Creates a code of a class: who registers or signs in with it becomes a student of the class and is enrolled in its
+/// courses. It gives nobody access to an account that exists.
+#[utoipa::path(post, path = "/api/v1/admin/classes/{classId}/code", tag = "admin",
+    params(("classId" = String, Path), ClassCodeQuery),
+    responses((status = 201, body = ClassCodeReply), (status = 400)))]
+pub async fn class_code(
+    State(app): State<App>,
+    Path(class): Path<Uuid>,
+    Query(query): Query<ClassCodeQuery>,
+) -> Result<(StatusCode, Reply<ClassCodeReply>), ApiError> {
+    let days = query.days.unwrap_or(DEFAULT_CODE_DAYS);
+    if !(1..=codes::MAX_DAYS).contains(&days) {
+        return Err(ApiError::invalid(format!("days: must be 1 to {}", codes::MAX_DAYS)));
+    }
+    let now = app.clock.now_ms();
+    let expires_ms = now + i64::from(days) * 24 * 3_600_000;
+    let code = codes::code_text(random()?);
+    let name = format!("class {class} {}", carrel_store::new_id().simple());
+    let token = NewEnrolmentToken {
+        name: name.clone(),
+        hash: enrolment_hash(&code),
+        expires_ms: Some(expires_ms),
+        max_uses: query.uses,
+        courses: Vec::new(),
+        class: Some(ClassId(class)),
+    };
+    app.store.add_enrolment_token(token, now).await?;
+    Ok((StatusCode::CREATED, Reply(ClassCodeReply { name, code, expires_ms })))
 }
 
 /// A line of the audit log.

@@ -125,7 +125,8 @@ pub async fn login(
         }
     };
     // An app that opened the link of a sign-in sheet sends the code also as an enrolment token.
-    let is_code = typed_code(&request.enrolment_token).is_some();
+    let is_code = typed_code(&request.enrolment_token)
+        .is_some_and(|code| typed_code(&request.password) == Some(code));
     let token = presented_enrolment(&request.enrolment_token, request.device_id);
     if let Some(token) = token.filter(|_| !is_code) {
         // The password was correct: a token that is refused must not keep the learner from their work.
@@ -144,7 +145,12 @@ pub(super) fn login_key(login: &str) -> String {
 
 /// Returns the enrolment token of a request, if it has one.
 fn presented_enrolment(token: &str, device: DeviceId) -> Option<PresentedEnrolment> {
-    (!token.is_empty()).then(|| PresentedEnrolment { hash: token_hash(token), device })
+    (!token.is_empty()).then(|| PresentedEnrolment { hash: enrolment_hash(token), device })
+}
+
+/// Returns the hash of an enrolment token; the code of a class may be typed in any case and with spaces.
+pub(super) fn enrolment_hash(token: &str) -> [u8; 32] {
+    token_hash(typed_code(token).as_deref().unwrap_or(token))
 }
 
 /// Checks that a new account can use an enrolment token. Unknown tokens are counted by network, against guessing.

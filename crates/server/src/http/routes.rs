@@ -54,6 +54,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import)),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of)),
         Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet)),
+        Entry::new(Class(Permission::IssueCodes), routes!(admin::class_code)),
     ]
 }
 

@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use carrel_model::ErrorCode;
 use carrel_people::permissions::Rank;
+use carrel_server::Settings;
 use serde_json::{Value, json};
 
 use super::{
@@ -229,8 +230,11 @@ async fn a_deleted_account_is_gone_with_its_rows_and_does_not_return() {
         server.push(&learner.access_token, &rows).await.ok::<Value>();
     }
     let uri = format!("/api/v1/admin/people/{}", noor.user.id);
+    server.change(&ada, noor.user.id, json!({"rank": "instructor"})).await.ok::<Value>();
     let reply = server.call(Method::DELETE, &uri, &ada.token, None).await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    let lines = server.data_dir.store.audit(9).await.unwrap();
+    assert_eq!(lines.last().map(|line| line.detail.as_str()), Some("{}"));
     assert_eq!(super::support::fixture().count(&server.folder(), "progress"), 1);
     assert_eq!(super::support::fixture().count(&server.folder(), "account"), 2);
     assert_eq!(server.call(Method::DELETE, &uri, &ada.token, None).await.status, 404);
@@ -246,7 +250,7 @@ async fn a_deleted_account_is_gone_with_its_rows_and_does_not_return() {
     assert_eq!(super::support::fixture().count(&server.folder(), "account"), 2);
     // The others are as before.
     assert_eq!(server.pull(&amin.access_token, 0).await["rows"].as_array().unwrap().len(), 1);
-    assert_eq!(server.actions().await, ["person.delete"]);
+    assert_eq!(server.actions().await, ["person.role", "person.delete"]);
     // The login is free again.
     server.learner("noor").await;
 }
@@ -309,4 +313,37 @@ async fn a_sign_in_sheet_has_a_code_for_each_active_student() {
     // An administrator issues codes for everybody who can sign in.
     let reply = server.call(Method::POST, &uri, &ada.token, None).await;
     assert_eq!(String::from_utf8(reply.body).unwrap().matches("<svg").count(), 2);
+}
+
+/// The code of a class enrols; it never authenticates.
+#[tokio::test]
+async fn people_register_as_students_of_a_class_with_its_code() {
+    let server = TestServer::with(Settings { registration_open: false, ..Settings::default() });
+    let tina = server.staff("tina", Rank::Instructor).await;
+    let class = server.class("5A", &tina, &[]).await;
+    let uri = format!("/api/v1/admin/classes/{class}/code?uses=1");
+    let issued: Value = server.call(Method::POST, &uri, &tina.token, None).await.ok();
+    let code = issued["code"].as_str().unwrap();
+    let body = |login: &str, token: &str| {
+        json!({"login": login, "name": login, "password": PASSWORD, "deviceId": device(2),
+            "enrolmentToken": token})
+    };
+    let closed = server.post("/api/auth/register", "", &body("noor", "")).await;
+    assert_eq!(closed.status, StatusCode::FORBIDDEN);
+    let typed = code.to_lowercase().replace('-', " ");
+    let noor: Value = server.post("/api/auth/register", "", &body("noor", &typed)).await.ok();
+    let used_up = server.post("/api/auth/register", "", &body("amin", code)).await;
+    assert_eq!(used_up.problem().code, ErrorCode::TokenUsedUp);
+    // The instructor now reaches the student.
+    let uri = format!("/api/v1/admin/people/{}/code", noor["user"]["id"].as_str().unwrap());
+    assert_eq!(
+        server.call(Method::POST, &uri, &tina.token, None).await.status,
+        StatusCode::CREATED
+    );
+    assert_eq!(server.sign_in_with("noor", code).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.actions().await, ["membership.add", "code.issue"]);
+    let unknown = format!("/api/v1/admin/classes/{}/code", device(5));
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let reply = server.call(Method::POST, &unknown, &ada.token, None).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
 }

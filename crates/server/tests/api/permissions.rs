@@ -161,6 +161,7 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/classes/{classId}/code", ["---", "+--", "+++", "+++"]),
     ("POST /api/v1/admin/classes/{classId}/sign-in-sheet", ["---", "+--", "+++", "+++"]),
 ];
 

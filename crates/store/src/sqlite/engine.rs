@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(14, "operators", "0014_operators"),
     migration!(15, "one_time_codes", "0015_one_time_codes"),
     migration!(16, "roster_reports", "0016_roster_reports"),
+    migration!(17, "class_codes", "0017_class_codes"),
 ];
 
 /// Name of the database file in its folder.

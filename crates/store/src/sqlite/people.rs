@@ -190,6 +190,7 @@ impl PeopleTx for SqliteTx<'_> {
         for table in rows.chain(TABLES_BY_USER) {
             self.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [id.0.as_bytes()])?;
         }
+        self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM account WHERE id = ?1", [id.0.as_bytes()])?;
         let sql = "INSERT OR REPLACE INTO deleted_account (id, deleted_ms) VALUES (?1, ?2)";

@@ -87,7 +87,7 @@ pub trait PeopleTx {
     fn delete_code(&self, user: UserId) -> Result<()>;
     /// Deletes the codes that have expired. Returns their number.
     fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64>;
-    /// Deletes an account with all its rows, and records its id as deleted.
+    /// Deletes an account with all its rows and the details of its lines in the audit log, and records its id as deleted.
     fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()>;
     /// Returns true if an account with this id was deleted.
     fn is_deleted(&self, id: UserId) -> Result<bool>;
