@@ -878,16 +878,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a password reset keeps the sign-ins of the account",
-        file: "crates/server/src/domain/sessions.rs",
-        good: "        end(tx, *sign_in, now_ms)?;\n    }\n    Ok((user, ended))",
-        bad: "        let _ = sign_in;\n    }\n    Ok((user, ended))",
+        file: "crates/people/src/sign_ins.rs",
+        good: "tx.end_sign_in(*sign_in, now_ms.max(1))?;",
+        bad: "let _ = sign_in;",
         tests: api!("a_password_reset"),
     },
     Mutant {
         name: "a sign-in that a restored database lacks stays valid after a password reset",
         file: "crates/server/src/domain/sessions.rs",
-        good: "if t.issued_ms < tx.sign_ins_from_ms(account.user.id)? {",
-        bad: "if false {",
+        good: "if t.issued_ms < tx.sign_ins_from_ms(account.user.id)?\n",
+        bad: "if false\n",
         tests: api!("a_password_reset"),
     },
 ];
