@@ -65,6 +65,7 @@ async fn add_token(server: &RunningServer) -> String {
         expires_ms: Some(now_ms + 24 * 3_600_000),
         max_uses: Some(2 * DEVICES as u32),
         courses: vec![content::course()],
+        class: None,
     };
     server.data().store.add_enrolment_token(token, now_ms).await.expect("a token");
     text

@@ -65,6 +65,7 @@ async fn add(server: &TestServer, name: &str, uses: u32, hash: [u8; 32]) {
         expires_ms: Some(now_ms + DAY_MS),
         max_uses: Some(uses),
         courses: vec![content::course()],
+        class: None,
     };
     let store = &server.running().data().store;
     store.add_enrolment_token(token, now_ms).await.expect("a token");

@@ -1,6 +1,7 @@
 //! Errors of the rules about people.
 
-use carrel_model::ErrorCode;
+use carrel_model::{ErrorCode, UserId};
+use carrel_roster::ClassId;
 use carrel_store::StoreError;
 
 pub type Result<T> = std::result::Result<T, PeopleError>;
@@ -10,6 +11,16 @@ pub type Result<T> = std::result::Result<T, PeopleError>;
 pub enum PeopleError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("your role lacks the required permission")]
+    Forbidden,
+    #[error("account {0} not found")]
+    NoPerson(UserId),
+    #[error("class {0} not found")]
+    NoClass(ClassId),
+    #[error("the account is suspended or disabled")]
+    NotActive,
+    #[error("code: {0}")]
+    BadCode(String),
     #[error("roster: {0}")]
     Roster(String),
     #[error("import {0} does not exist, was undone, or is older than 30 days")]
@@ -22,7 +33,10 @@ impl PeopleError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Store(e) => e.code(),
-            Self::Roster(_) => ErrorCode::InvalidRequest,
+            Self::Forbidden => ErrorCode::Forbidden,
+            Self::Roster(_) | Self::BadCode(_) => ErrorCode::InvalidRequest,
+            Self::NoPerson(_) | Self::NoClass(_) => ErrorCode::NotFound,
+            Self::NotActive => ErrorCode::Conflict,
             Self::NoImport(_) => ErrorCode::NotFound,
             Self::LastAdministrator => ErrorCode::Conflict,
         }
@@ -32,7 +46,12 @@ impl PeopleError {
             Self::Store(e) => e.hint(),
             Self::NoImport(_) => "list the imports with `roster list`",
             Self::LastAdministrator => "make another person administrator first",
-            Self::Roster(_) => "",
+            Self::NotActive => "enable the account first, or import a list that names the person",
+            Self::Roster(_)
+            | Self::Forbidden
+            | Self::NoPerson(_)
+            | Self::NoClass(_)
+            | Self::BadCode(_) => "",
         }
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! Each function makes all changes of one operation with their lines of the audit log. The caller commits the
 //! transaction, and then tells the devices of ended sign-ins. Each module uses only those before it: `error`, `logins`,
-//! `sign_ins`, `rosters`.
+//! `permissions`, `sign_ins`, `accounts`, `codes`, `rosters`, `report`.
 //!
 //! Not here: formats and comparison of rosters (`carrel-roster`), SQL (`carrel-store`), HTTP and commands
 //! (`carrel-server`).
 
+pub mod accounts;
+pub mod codes;
 mod error;
 mod logins;
+pub mod permissions;
+pub mod report;
 pub mod rosters;
 mod sign_ins;
 

@@ -15,7 +15,7 @@ use std::{
 use carrel_model::{UserId, wire::UserInfo};
 use carrel_roster::{
     Action, ApplyError, BoxError, Class, ClassId, Counts, Directory, Entry, Format, Membership,
-    Options, PeopleStore, Person, Problem, Summary, UNDO_MS, Verdict,
+    Options, PeopleStore, Person, PersonRef, Problem, Summary, UNDO_MS, Verdict,
 };
 use carrel_store::{
     StoreError, facts,
@@ -23,7 +23,10 @@ use carrel_store::{
 };
 use uuid::Uuid;
 
-use crate::{EndedSignIn, PeopleError, Result, end_all, login_keys};
+use crate::{
+    EndedSignIn, PeopleError, Result, end_all, login_keys,
+    permissions::{Caller, Permission, Subject, rank_of_person, require},
+};
 
 /// Number of differences that are applied in one transaction.
 pub const BATCH: usize = 500;
@@ -46,8 +49,7 @@ pub struct Comparison {
 /// Who applies a roster, and what the import is called in the list.
 #[derive(Debug, Clone)]
 pub struct ImportedBy {
-    /// `None`: the operator of the server.
-    pub actor: Option<UserId>,
+    pub by: Caller,
     pub name: String,
 }
 
@@ -269,8 +271,10 @@ pub fn apply_batch(
     mut applied: AppliedRoster,
     now_ms: i64,
 ) -> Result<AppliedRoster> {
+    require(tx, by.by, Permission::ManageAccounts, Subject::All)?;
+    let actor = by.by.id;
     if applied.import == 0 {
-        let (name, actor) = (by.name.clone(), by.actor);
+        let name = by.name.clone();
         let row = RosterImportRow { id: 0, actor, name, created_ms: now_ms, undone_ms: 0 };
         applied.import = tx.insert_roster_import(&row)?;
         let detail = serde_json::json!({ "import": applied.import, "name": by.name }).to_string();
@@ -279,13 +283,14 @@ pub fn apply_batch(
     }
     let people = StoredPeople::new(tx, now_ms)?;
     let (import, mut number) = (applied.import, applied.applied);
-    let skipped = carrel_roster::apply(&people, actions, &mut |action, change| {
+    let actions = permitted(&people, by.by, actions, &mut applied.conflicts)?;
+    let skipped = carrel_roster::apply(&people, &actions, &mut |action, change| {
         number += 1;
         if let Some(reverse) = &change.reverse {
             tx.add_roster_change(import, number, &serde_json::to_string(reverse)?)?;
         }
         let detail = serde_json::json!({ "import": import, "change": action }).to_string();
-        let (actor, subject) = (by.actor, change.subject.map(UserId));
+        let subject = change.subject.map(UserId);
         let action = action.name().to_owned();
         Ok(tx.add_audit(&AuditRow { at_ms: now_ms, actor, action, subject, detail })?)
     });
@@ -296,6 +301,37 @@ pub fn apply_batch(
     applied.applied = number;
     ended.extend(people.ended.into_inner());
     Ok(applied)
+}
+
+/// Returns the actions without those about people of a higher rank than the caller's, which are added to the conflicts.
+fn permitted(
+    people: &StoredPeople<'_>,
+    by: Caller,
+    actions: &[Action],
+    conflicts: &mut Vec<String>,
+) -> Result<Vec<Action>> {
+    let mut permitted = Vec::with_capacity(actions.len());
+    for action in actions {
+        let person = match action {
+            Action::ChangePerson { person, .. } | Action::SetState { person, .. } => person,
+            _ => {
+                permitted.push(action.clone());
+                continue;
+            }
+        };
+        let found = match person {
+            PersonRef::Id(id) => people.tx.person(PersonKey::Id(*id))?,
+            PersonRef::Source(id) => people.tx.person(PersonKey::SourceId(id))?,
+            PersonRef::Login(key) => people.tx.person(PersonKey::LoginKey(key))?,
+        };
+        match found {
+            Some(found) if rank_of_person(people.tx, &found)? > by.rank => {
+                conflicts.push(format!("{}: only an operator changes this account", found.login));
+            }
+            _ => permitted.push(action.clone()),
+        }
+    }
+    Ok(permitted)
 }
 
 /// Compares a roster with the stored people.

@@ -41,3 +41,16 @@ pub use config::{Config, Settings};
 pub use data_dir::{DataDir, Failpoints};
 pub use error::Error;
 pub use server::{RunningServer, Server};
+
+/// Encodes all but letters, digits and `-._~:/[]`, which are allowed in the value of a link.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

@@ -322,7 +322,7 @@ pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
 }
 
 /// Returns random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
+pub fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| PasswordError::Hash(e.to_string()))?;
     Ok(bytes)

@@ -4,11 +4,12 @@
 
 use std::{fs::File, path::PathBuf, process::ExitCode};
 
-use carrel_people::rosters::{AppliedRoster, ImportedBy};
-use carrel_roster::{
-    Action, Approval, ClassRef, Encoding, Entry, FieldChange, Guard, Held, HeldBy, MemberRole,
-    Options, PersonRef, Place, Severity, Summary, utc_day,
+use carrel_people::{
+    permissions::Caller,
+    report,
+    rosters::{AppliedRoster, ImportedBy},
 };
+use carrel_roster::{Approval, Encoding, Guard, Held, HeldBy, Options, Severity, Summary, utc_day};
 use carrel_server::{Clock, DataDir, Error, SystemClock, domain::DomainError};
 use clap::Subcommand;
 
@@ -137,7 +138,7 @@ pub async fn run(command: RosterCommand) -> Result<ExitCode, Error> {
         }
         RosterCommand::Undo { import, data } => {
             let data = DataDir::open_existing(config_of(data)?)?;
-            let undone = data.store.undo_roster(import, None, now_ms).await?;
+            let undone = data.store.undo_roster(import, Caller::COMMAND_LINE, now_ms).await?;
             println!("undid {} changes of import {import}", undone.applied);
             Ok(conflicts(&undone))
         }
@@ -161,7 +162,7 @@ async fn import(
     comparison
         .each_entry(&mut |entry| {
             let held = if verdict.applies(&entry) { "" } else { "  (held)" };
-            println!("{}{held}", line(&entry));
+            println!("{}{held}", report::entry_line(&entry));
         })
         .map_err(DomainError::from)?;
     for problem in &comparison.problems {
@@ -174,7 +175,7 @@ async fn import(
     if let Some(now_ms) = apply_ms {
         let name =
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let by = ImportedBy { actor: None, name };
+        let by = ImportedBy { by: Caller::COMMAND_LINE, name };
         let applied = data.store.apply_roster(&comparison, &verdict, by, now_ms).await?;
         match applied.import {
             0 => println!("nothing was changed"),
@@ -199,15 +200,14 @@ fn conflicts(applied: &AppliedRoster) -> ExitCode {
 }
 
 fn print_held(held: &Held) {
-    let (what, option) = match held.guard {
-        Guard::RemovesPerson => ("people who are suspended or left", "--approve"),
-        Guard::RemovesAbsent => ("people who are absent", "--approve"),
-        Guard::EndsMembership => ("memberships that end", "--approve-memberships"),
-        Guard::EndsAbsent => ("memberships that are absent", "--approve-memberships"),
-        Guard::ArchivesClass => ("classes that are archived", "--approve-classes"),
-        Guard::ReplacesPerson => ("people with another login and name", "--approve-replacements"),
+    let option = match held.guard {
+        Guard::RemovesPerson | Guard::RemovesAbsent => "--approve",
+        Guard::EndsMembership | Guard::EndsAbsent => "--approve-memberships",
+        Guard::ArchivesClass => "--approve-classes",
+        Guard::ReplacesPerson => "--approve-replacements",
         Guard::None => return,
     };
+    let what = report::held_name(held);
     match held.by {
         HeldBy::Limit { count, limit } => println!(
             "held: {what}: {count} are more than {limit}; hint: look at them, then repeat with {option} {count}"
@@ -240,61 +240,4 @@ fn print_summary(summary: &Summary) {
         summary.errors,
         summary.warnings
     );
-}
-
-/// Formats a difference as one line.
-fn line(entry: &Entry) -> String {
-    let place = entry.place.as_ref().map_or_else(|| "absent".to_owned(), Place::to_string);
-    let changes = |changes: &[FieldChange]| {
-        let change = |c: &FieldChange| format!(" {:?} {:?} -> {:?}", c.field, c.before, c.after);
-        changes.iter().map(change).collect::<String>().to_lowercase()
-    };
-    let label = &entry.label;
-    let what = match &entry.action {
-        Action::CreatePerson(new) => {
-            format!("new person {} {:?} {:?}", new.login, new.name, new.role)
-        }
-        Action::ChangePerson { changes: list, .. } => format!("change {label}:{}", changes(list)),
-        Action::SetState { before, after, .. } => {
-            format!("{label}: {before:?} -> {after:?}").to_lowercase()
-        }
-        Action::CreateClass(new) => format!("new class {}", new.name),
-        Action::ChangeClass { changes: list, .. } => {
-            format!("change class {label}:{}", changes(list))
-        }
-        Action::ArchiveClass { .. } => format!("archive class {label}"),
-        Action::ReopenClass { .. } => format!("reopen class {label}"),
-        Action::AddMembership { person, class, role } => {
-            format!("{} joins {} as {}", person_text(person), class_text(class), role_text(*role))
-        }
-        Action::EndMembership { person, class, role } => {
-            format!("{} leaves {} as {}", person_text(person), class_text(class), role_text(*role))
-        }
-        Action::Unchanged { .. } => format!("{label}: unchanged"),
-        Action::OtherTenant { tenant } => format!("{label}: exported by another server ({tenant})"),
-    };
-    format!("{place}: {what}")
-}
-
-fn role_text(role: MemberRole) -> &'static str {
-    match role {
-        MemberRole::Student => "student",
-        MemberRole::Instructor => "instructor",
-    }
-}
-
-fn person_text(person: &PersonRef) -> String {
-    match person {
-        PersonRef::Id(id) => id.to_string(),
-        PersonRef::Source(id) => format!("id {id}"),
-        PersonRef::Login(login) => login.clone(),
-    }
-}
-
-fn class_text(class: &ClassRef) -> String {
-    match class {
-        ClassRef::Id(id) => format!("class {id}"),
-        ClassRef::Source(id) => format!("class id {id}"),
-        ClassRef::Name(name) => format!("class {name}"),
-    }
 }

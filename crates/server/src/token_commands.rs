@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 
 use carrel_model::Slug;
+use carrel_roster::ClassId;
 use carrel_server::{
     Clock, DataDir, Error, SystemClock, domain::enrolment_tokens::NewEnrolmentToken, password,
-    store::tx::EnrolmentTokenRow,
+    percent_encoded, store::tx::EnrolmentTokenRow,
 };
 use clap::Subcommand;
 
@@ -32,6 +33,9 @@ pub enum TokenCommand {
         /// Course in which the accounts are enrolled; can be repeated.
         #[arg(long = "course", value_name = "ID")]
         courses: Vec<Slug>,
+        /// Id of a class (`roster export --classes`) of which the accounts become students.
+        #[arg(long, value_name = "ID")]
+        class: Option<uuid::Uuid>,
         /// Address of this server for learners; prints a link that opens the app.
         #[arg(long)]
         address: Option<String>,
@@ -53,11 +57,13 @@ pub enum TokenCommand {
 pub async fn run(command: TokenCommand) -> Result<(), Error> {
     let now_ms = SystemClock.now_ms();
     match command {
-        TokenCommand::Add { name, data, days, uses, courses, address } => {
+        TokenCommand::Add { name, data, days, uses, courses, class, address } => {
             let data = DataDir::open_existing(config_of(data)?)?;
             let (text, hash) = password::new_token().map_err(|e| Error::Refused(e.to_string()))?;
             let expires_ms = Some(now_ms + i64::from(days) * DAY_MS);
-            let token = NewEnrolmentToken { name, hash, expires_ms, max_uses: uses, courses };
+            let class = class.map(ClassId);
+            let token =
+                NewEnrolmentToken { name, hash, expires_ms, max_uses: uses, courses, class };
             data.store.add_enrolment_token(token, now_ms).await?;
             println!("token: {text}");
             if let Some(address) = address {
@@ -94,17 +100,4 @@ fn token_line(token: &EnrolmentTokenRow, now_ms: i64) -> String {
     let courses: Vec<&str> = token.courses.iter().map(Slug::as_str).collect();
     let courses = if courses.is_empty() { "no courses".into() } else { courses.join(", ") };
     format!("{:<24} {state:<20} {} of {max} uses; {courses}", token.name, token.uses)
-}
-
-/// Encodes all but letters, digits and `-._~:/[]`, which are allowed in the value of a link.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

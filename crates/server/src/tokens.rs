@@ -22,6 +22,7 @@ use crate::{
 };
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
+const CODE_CONTEXT: &str = "carrel server 2026-11 one-time code";
 const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
 /// The first bytes of a token identify its format, so that a later release can change the format.
 const REFRESH_FORMAT: &[u8] = b"r1";
@@ -39,6 +40,7 @@ const CLOCK_IS_PLAUSIBLE_FROM_MS: i64 = 1_767_225_600_000;
 pub struct TokenKeys {
     refresh: [u8; 32],
     certificate: [u8; 32],
+    code: [u8; 32],
 }
 
 /// Content of a refresh token.
@@ -82,7 +84,15 @@ impl TokenKeys {
         Self {
             refresh: signer.derive_key(REFRESH_CONTEXT, salt.as_bytes()),
             certificate: signer.derive_key(CERTIFICATE_CONTEXT, b""),
+            code: signer.derive_key(CODE_CONTEXT, b""),
         }
+    }
+
+    /// Returns the hash of a one-time code, as typed or printed. Who copies the database cannot try codes without the key.
+    pub fn code_hash(&self, user: UserId, code: &str) -> [u8; 32] {
+        let letters = carrel_people::codes::typed_code(code).unwrap_or_default();
+        let bytes = [user.0.as_bytes().as_slice(), letters.as_bytes()].concat();
+        *blake3::keyed_hash(&self.code, &bytes).as_bytes()
     }
 
     pub fn refresh_token(&self, token: &RefreshToken) -> String {

@@ -1,14 +1,20 @@
-//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `list`.
+//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `enable`, `role`, `code`, `delete`,
+//! `list`.
 //!
 //! Not here: the rules of accounts (`domain::accounts`).
 
 use std::{io::Read, path::PathBuf};
 
-use carrel_model::wire::Role;
-use carrel_roster::{State, role_name};
+use carrel_model::wire::{Role, UserInfo};
+use carrel_people::{
+    accounts::{ListedPerson, PeopleFilter},
+    codes,
+    permissions::{Caller, Rank},
+};
+use carrel_roster::State;
 use carrel_server::{
     Clock, DataDir, Error, SystemClock,
-    domain::accounts::NewAccount,
+    domain::{DomainError, accounts::NewAccount},
     http::auth::{check_password, new_user},
     password,
 };
@@ -42,16 +48,51 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Remove the password and end all sign-ins of the account. Its work is kept; `reset-password` enables it again.
+    /// End all sign-ins of the account and refuse further ones. Its work and its password are kept.
     Disable {
         login: String,
         #[arg(long)]
         data: PathBuf,
     },
-    /// List the accounts: login, role, name.
+    /// Allow sign-ins of a disabled account again.
+    Enable {
+        login: String,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Give the account another role. Operators are administrators whom only other operators change.
+    Role {
+        login: String,
+        #[arg(value_enum)]
+        role: RankName,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Print a one-time code, which the person types instead of the password.
+    Code {
+        login: String,
+        #[arg(long)]
+        data: PathBuf,
+        /// Days for which the code is valid, 1 to 90.
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+    },
+    /// Delete the account with all its work. This cannot be undone.
+    Delete {
+        login: String,
+        #[arg(long)]
+        data: PathBuf,
+        /// Confirm the deletion.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the accounts: login, role, name, and the state if it is not active.
     List {
         #[arg(long)]
         data: PathBuf,
+        /// Only accounts with this text in login, name or id.
+        #[arg(long, default_value = "")]
+        search: String,
     },
 }
 
@@ -72,6 +113,33 @@ impl RoleName {
     }
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+pub enum RankName {
+    Student,
+    Instructor,
+    Administrator,
+    Operator,
+}
+
+impl RankName {
+    fn rank(self) -> Rank {
+        match self {
+            Self::Student => Rank::Student,
+            Self::Instructor => Rank::Instructor,
+            Self::Administrator => Rank::Administrator,
+            Self::Operator => Rank::Operator,
+        }
+    }
+}
+
+/// Opens the data folder and finds an account.
+async fn account(data: PathBuf, login: &str) -> Result<(DataDir, UserInfo), Error> {
+    let data = DataDir::open_existing(config_of(data)?)?;
+    let found = data.store.account(login, None).await?;
+    let found = found.ok_or_else(|| DomainError::NoLogin(login.to_owned()))?;
+    Ok((data, found.user))
+}
+
 /// Runs a command and prints its result.
 pub async fn run(command: UserCommand) -> Result<(), Error> {
     match command {
@@ -90,32 +158,68 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
             }
             Ok(())
         }
-        UserCommand::Disable { login, data } => {
-            let data = DataDir::open_existing(config_of(data)?)?;
-            let reset = data.store.reset_password(&login, String::new(), SystemClock.now_ms());
-            let (user, ended) = reset.await?;
-            println!("disabled {} and ended {ended} sign-ins", user.login);
+        UserCommand::Disable { login, data } => set_disabled(data, &login, true).await,
+        UserCommand::Enable { login, data } => set_disabled(data, &login, false).await,
+        UserCommand::Role { login, role, data } => {
+            let (data, user) = account(data, &login).await?;
+            let (rank, now_ms) = (role.rank(), SystemClock.now_ms());
+            let by = Caller::COMMAND_LINE;
+            data.store.change_person(by, user.id, Some(rank), None, now_ms).await?;
+            println!("{} is {} now", user.login, rank.name());
             Ok(())
         }
-        UserCommand::List { data } => {
-            let data = DataDir::open_existing(config_of(data)?)?;
-            for person in data.store.people().await? {
-                let state = match person.state {
-                    _ if person.is_disabled => "  (disabled)",
-                    State::Active => "",
-                    State::Suspended => "  (suspended)",
-                    State::Left => "  (left)",
-                };
-                println!(
-                    "{:<24} {:<14} {}{state}",
-                    person.login,
-                    role_name(person.role),
-                    person.name
-                );
-            }
+        UserCommand::Code { login, data, days } => {
+            let (data, user) = account(data, &login).await?;
+            let code = codes::code_text(password::random()?);
+            let hash = data.token_keys().code_hash(user.id, &code);
+            let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
+            data.store.issue_code(by, user.id, hash, days, now_ms).await?;
+            println!("code for {}, for {days} days: {code}", user.login);
             Ok(())
+        }
+        UserCommand::Delete { login, data, yes } => {
+            let (data, user) = account(data, &login).await?;
+            if !yes {
+                return Err(Error::Refused(format!(
+                    "{} and all work of this account would be deleted; repeat with --yes",
+                    user.login
+                )));
+            }
+            let now_ms = SystemClock.now_ms();
+            data.store.delete_person(Caller::COMMAND_LINE, user.id, now_ms).await?;
+            println!("deleted {} ({})", user.login, user.id);
+            Ok(())
+        }
+        UserCommand::List { data, search } => {
+            let data = DataDir::open_existing(config_of(data)?)?;
+            let mut filter = PeopleFilter { search, limit: 1_000, ..PeopleFilter::default() };
+            loop {
+                let page = data.store.list_people(filter.clone()).await?;
+                page.people.iter().for_each(print_person);
+                let Some(next) = page.next else { return Ok(()) };
+                filter.after = next;
+            }
         }
     }
+}
+
+async fn set_disabled(data: PathBuf, login: &str, is_disabled: bool) -> Result<(), Error> {
+    let (data, user) = account(data, login).await?;
+    let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
+    data.store.change_person(by, user.id, None, Some(is_disabled), now_ms).await?;
+    let what = if is_disabled { "disabled" } else { "enabled" };
+    println!("{what} {}", user.login);
+    Ok(())
+}
+
+fn print_person(ListedPerson { person, rank, .. }: &ListedPerson) {
+    let state = match person.state {
+        _ if person.is_disabled => "  (disabled)",
+        State::Active => "",
+        State::Suspended => "  (suspended)",
+        State::Left => "  (left)",
+    };
+    println!("{:<24} {:<14} {}{state}", person.login, rank.name(), person.name);
 }
 
 /// Reads a password from the standard input, or generates one.

@@ -1,6 +1,7 @@
 //! SQL statements for enrolment tokens.
 
 use carrel_model::{Slug, UserId};
+use carrel_roster::ClassId;
 use carrel_store::{
     Result, StoreError,
     tx::{EnrolmentTokenRow, EnrolmentTokenTx},
@@ -11,7 +12,7 @@ use crate::tx::{PgTx, bytes, get, text};
 
 const SELECT: &str =
     "SELECT t.name, t.created_ms, t.expires_ms, t.max_uses, t.revoked_ms, t.courses,
-    (SELECT count(*) FROM enrolment_token_use u WHERE u.token = t.name) FROM enrolment_token t";
+    (SELECT count(*) FROM enrolment_token_use u WHERE u.token = t.name), t.class FROM enrolment_token t";
 
 fn token(row: &Row) -> Result<EnrolmentTokenRow> {
     let courses: Vec<Slug> = serde_json::from_str(get(row, 5)?)
@@ -24,6 +25,7 @@ fn token(row: &Row) -> Result<EnrolmentTokenRow> {
         uses: get(row, 6)?,
         revoked_ms: get(row, 4)?,
         courses,
+        class: uuid::Uuid::from_slice(get(row, 7)?).ok().map(ClassId),
     })
 }
 
@@ -31,8 +33,8 @@ impl EnrolmentTokenTx for PgTx<'_> {
     fn insert_enrolment_token(&self, token: &EnrolmentTokenRow, hash: [u8; 32]) -> Result<bool> {
         let courses: Vec<&str> = token.courses.iter().map(Slug::as_str).collect();
         let inserted = self.execute(
-            "INSERT INTO enrolment_token (name, hash, created_ms, expires_ms, max_uses, revoked_ms, courses)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO enrolment_token (name, hash, created_ms, expires_ms, max_uses, revoked_ms, courses, class)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING",
             &[
                 &text(&token.name),
                 &hash.as_slice(),
@@ -41,6 +43,7 @@ impl EnrolmentTokenTx for PgTx<'_> {
                 &token.max_uses,
                 &token.revoked_ms,
                 &serde_json::json!(courses).to_string(),
+                &token.class.as_ref().map_or(&[][..], |class| bytes(&class.0)),
             ],
         )?;
         Ok(inserted > 0)

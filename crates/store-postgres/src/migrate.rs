@@ -22,6 +22,10 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "rows", "0001_rows"),
     migration!(2, "server", "0002_server"),
     migration!(3, "people", "0003_people"),
+    migration!(4, "operators", "0004_operators"),
+    migration!(5, "one_time_codes", "0005_one_time_codes"),
+    migration!(6, "roster_reports", "0006_roster_reports"),
+    migration!(7, "class_codes", "0007_class_codes"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

@@ -10,8 +10,8 @@ use carrel_roster::{
 use carrel_store::{
     Result, StoreError,
     tx::{
-        AuditRow, ClassKey, LoginKeys, PeopleTx, PersonKey, RosterImportRow, member_role_of,
-        member_role_text, state_of,
+        AuditRow, ClassKey, CodeRow, LoginKeys, PeopleTx, PersonKey, PersonRow, RosterImportRow,
+        member_role_of, member_role_text, state_of,
     },
 };
 use tokio_postgres::Row;
@@ -19,17 +19,21 @@ use uuid::Uuid;
 
 use crate::{
     accounts::user,
-    tx::{Lock, Params, PgTx, bytes, get, text, user_id, uuid},
+    tx::{Lock, Params, PgTx, bytes, get, hash, text, user_id, uuid},
 };
 
 const PERSON: &str = "SELECT a.id, a.login, a.name, a.role,
     coalesce(p.source_id, ''), coalesce(p.given, ''), coalesce(p.family, ''),
-    coalesce(p.lang, ''), coalesce(p.state, 'active'), coalesce(p.disabled, false)
+    coalesce(p.lang, ''), coalesce(p.state, 'active'), coalesce(p.disabled, false),
+    a.login_key, a.password <> '', coalesce(p.operator, false)
     FROM account a LEFT JOIN person p ON p.user_id = a.id";
 
 const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
 
 const IMPORT: &str = "SELECT id, actor, name, created_ms, undone_ms FROM roster_import";
+
+/// Tables with a column `user_id` that no foreign key empties when an account is deleted, besides those of learners' rows.
+const TABLES_BY_USER: [&str; 3] = ["graded_attempt", "open_grade", "enrolment_token_use"];
 
 fn filled(row: &Row, index: usize) -> Result<Option<String>> {
     Ok(Some(get::<String>(row, index)?).filter(|text| !text.is_empty()))
@@ -149,6 +153,74 @@ impl PeopleTx for PgTx<'_> {
         let sql = format!("{PERSON} WHERE a.id > $1 ORDER BY a.id LIMIT $2");
         let rows = self.query(&sql, &[&optional_bytes(&after), &i64::from(limit)])?;
         rows.iter().map(person).collect()
+    }
+    fn people_by_login(&self, after: &str, limit: u32) -> Result<Vec<PersonRow>> {
+        let sql = format!("{PERSON} WHERE a.login_key > $1 ORDER BY a.login_key LIMIT $2");
+        let rows = self.query(&sql, &[&text(after), &i64::from(limit)])?;
+        let row = |row: &Row| {
+            Ok(PersonRow {
+                person: person(row)?,
+                login_key: get(row, 10)?,
+                is_operator: get(row, 12)?,
+                has_password: get(row, 11)?,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+    fn code(&self, user: UserId) -> Result<Option<CodeRow>> {
+        // Codes are used one after the other.
+        self.lock(Lock::Accounts)?;
+        let sql = "SELECT hash, expires_ms FROM one_time_code WHERE user_id = $1";
+        let row = self.query_opt(sql, &[&bytes(&user.0)])?;
+        row.map(|row| Ok(CodeRow { user, hash: hash(&row, 0)?.0, expires_ms: get(&row, 1)? }))
+            .transpose()
+    }
+    fn put_code(&self, code: &CodeRow) -> Result<()> {
+        self.lock(Lock::Accounts)?;
+        self.execute(
+            "INSERT INTO one_time_code (user_id, hash, expires_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, expires_ms = excluded.expires_ms",
+            &[&bytes(&code.user.0), &code.hash.as_slice(), &code.expires_ms],
+        )?;
+        Ok(())
+    }
+    fn delete_code(&self, user: UserId) -> Result<()> {
+        self.execute("DELETE FROM one_time_code WHERE user_id = $1", &[&bytes(&user.0)])?;
+        Ok(())
+    }
+    fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64> {
+        // Without a limit, LIMIT NULL returns all rows.
+        let sql = "DELETE FROM one_time_code WHERE user_id IN (SELECT user_id FROM one_time_code
+            WHERE expires_ms <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        self.execute(sql, &[&now_ms, &limit.map(i64::from)])
+    }
+    fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()> {
+        self.lock(Lock::Accounts)?;
+        // A push of the learner that has begun is finished before.
+        self.query("SELECT 1 FROM learner WHERE user_id = $1 FOR UPDATE", &[&bytes(&id.0)])?;
+        let rows = carrel_sqlite::rows::SPECS.iter().map(|spec| spec.table);
+        for table in rows.chain(TABLES_BY_USER) {
+            let sql = format!("DELETE FROM {table} WHERE user_id = $1");
+            self.execute(&sql, &[&bytes(&id.0)])?;
+        }
+        self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
+        self.execute("DELETE FROM account WHERE id = $1", &[&bytes(&id.0)])?;
+        let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+        self.execute(sql, &[&bytes(&id.0), &now_ms])?;
+        Ok(())
+    }
+    fn is_deleted(&self, id: UserId) -> Result<bool> {
+        self.exists("SELECT 1 FROM deleted_account WHERE id = $1", &[&bytes(&id.0)])
+    }
+    fn is_operator(&self, id: UserId) -> Result<bool> {
+        let sql = "SELECT 1 FROM person WHERE user_id = $1 AND operator";
+        self.exists(sql, &[&bytes(&id.0)])
+    }
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()> {
+        self.lock(Lock::Accounts)?;
+        let sql = "UPDATE person SET operator = $2 WHERE user_id = $1";
+        self.execute(sql, &[&bytes(&id.0), &is_operator])?;
+        Ok(())
     }
     fn put_person(&self, person: &Person) -> Result<()> {
         self.lock(Lock::Accounts)?;
@@ -289,6 +361,24 @@ impl PeopleTx for PgTx<'_> {
         let sql = "DELETE FROM roster_change WHERE (import, number) IN (
                 SELECT c.import, c.number FROM roster_change c JOIN roster_import i ON i.id = c.import
                 WHERE i.created_ms < $1 LIMIT $2 FOR UPDATE OF c SKIP LOCKED)";
+        self.execute(sql, &[&before_ms, &limit.map(i64::from)])
+    }
+    fn put_roster_report(&self, id: Uuid, report: &str, started_ms: i64) -> Result<()> {
+        self.execute(
+            "INSERT INTO roster_report (id, started_ms, report) VALUES ($1, $2, $3)
+             ON CONFLICT (id) DO UPDATE SET report = excluded.report",
+            &[&bytes(&id), &started_ms, &text(report)],
+        )?;
+        Ok(())
+    }
+    fn roster_report(&self, id: Uuid) -> Result<Option<(String, i64)>> {
+        let sql = "SELECT report, started_ms FROM roster_report WHERE id = $1";
+        let row = self.query_opt(sql, &[&bytes(&id)])?;
+        row.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
+    }
+    fn delete_roster_reports(&self, before_ms: i64, limit: Option<u32>) -> Result<u64> {
+        let sql = "DELETE FROM roster_report WHERE id IN (SELECT id FROM roster_report
+            WHERE started_ms < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
         self.execute(sql, &[&before_ms, &limit.map(i64::from)])
     }
     fn add_audit(&self, row: &AuditRow) -> Result<()> {

@@ -148,13 +148,16 @@ impl SessionTx for PgTx<'_> {
         self.query_opt(sql, &[&hash.as_slice()])?.map(|row| uuid(&row, 0)).transpose()
     }
     fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>> {
-        let sql = "SELECT a.id, a.login, a.name, a.role, s.id, s.device, t.expires_ms
+        let sql = "SELECT a.id, a.login, a.name, a.role, s.id, s.device, t.expires_ms,
+                coalesce(p.operator, false)
             FROM token t JOIN sign_in s ON s.id = t.sign_in JOIN account a ON a.id = s.user_id
+            LEFT JOIN person p ON p.user_id = a.id
             WHERE t.hash = $1 AND t.kind = 'access' AND t.expires_ms > $2 AND s.ended_ms = 0";
         let row = self.query_opt(sql, &[&access.as_slice(), &now_ms])?;
         row.map(|row| {
             Ok(SignedIn {
                 user: user(&row, 0)?,
+                is_operator: get(&row, 7)?,
                 sign_in: uuid(&row, 4)?,
                 device: DeviceId(uuid(&row, 5)?),
                 expires_ms: get(&row, 6)?,

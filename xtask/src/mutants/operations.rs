@@ -20,9 +20,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a role without the permission is accepted",
         file: "crates/server/src/http/access.rs",
-        good: "    if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) {",
-        bad: "    if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) && false {",
-        tests: api!("staff_routes_require_the_permission_of_the_role"),
+        good: "        if !is_self && !app.store.is_allowed(caller.caller(), permission, subject).await? {",
+        bad: "        if !is_self && !app.store.is_allowed(caller.caller(), permission, subject).await? && false {",
+        tests: api!("each_route_answers_each_rank_about_each_subject_as_declared"),
     },
     Mutant {
         name: "the OpenAPI document omits the security of a route",

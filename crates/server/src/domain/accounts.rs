@@ -135,6 +135,10 @@ pub(super) fn account_of_token(
     if let Some((adopter, true)) = tx.adopted_by(id)? {
         return tx.account_by_id(adopter);
     }
+    // A deleted account stays deleted, whatever its devices have.
+    if tx.is_deleted(id)? {
+        return Ok(None);
+    }
     match certificate.filter(|c| c.user.id == id) {
         Some(certificate) => recreate(tx, certificate, now_ms).map(Some),
         None => Ok(None),
@@ -203,7 +207,12 @@ impl Store {
         certificate: AccountCertificate,
         now_ms: i64,
     ) -> DomainResult<Account> {
-        let write = self.write("recreate_account", move |tx| recreate(tx, &certificate, now_ms));
+        let write = self.write("recreate_account", move |tx| {
+            if tx.is_deleted(certificate.user.id)? {
+                return Err(DomainError::NotActive);
+            }
+            Ok(recreate(tx, &certificate, now_ms)?)
+        });
         Ok(write.await?.into())
     }
     pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<AdoptionResult> {

@@ -1,16 +1,18 @@
 //! Enrolment tokens: an administrator creates a token, and whoever has it can register, also if registration is closed,
-//! and is enrolled in its courses. An account uses a token once; a token is limited by a time and a number of accounts.
+//! and is enrolled in its courses. The token of a class also makes the account a student of the class; it gives no access
+//! to an account that exists. An account uses a token once; a token is limited by a time and a number of accounts.
 //!
 //! Not here: enrolment itself (`enrolment`), limits against guessing (`http::auth`).
 
 use carrel_model::{DeviceId, ErrorCode, Slug, UserId};
+use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership};
 
 use super::{DomainError, DomainResult, change_log::ChangeLog, enrolment};
 use crate::{
     events::Event,
     store::{
-        Quota, Store,
-        tx::{EnrolmentTokenRow, Tx},
+        Quota, Store, StoreError,
+        tx::{AuditRow, ClassKey, EnrolmentTokenRow, PersonKey, Tx},
     },
 };
 
@@ -57,6 +59,8 @@ pub struct NewEnrolmentToken {
     /// Number of accounts that may use it; none: no limit.
     pub max_uses: Option<u32>,
     pub courses: Vec<Slug>,
+    /// Class of which the accounts become students.
+    pub class: Option<ClassId>,
 }
 
 /// Returns the token if `user` can use it. `user` is `None` for a new account, which has not used it before.
@@ -82,6 +86,11 @@ fn usable(
     Ok(Ok(token))
 }
 
+/// Returns a class that is not archived.
+fn open_class(tx: &dyn Tx, id: ClassId) -> Result<Option<Class>, StoreError> {
+    Ok(tx.class(ClassKey::Id(id))?.filter(|class| class.state == ClassState::Active))
+}
+
 /// Records that an account uses a token, and enrols it in the token's courses.
 pub(super) fn redeem(
     tx: &dyn Tx,
@@ -92,14 +101,33 @@ pub(super) fn redeem(
     quota: Quota,
     now_ms: i64,
 ) -> DomainResult<()> {
+    // Locks accounts before the token, as a registration does.
+    tx.person(PersonKey::Id(user))?;
     let token = usable(tx, presented.hash, Some(user), now_ms)?.map_err(DomainError::Token)?;
     if tx.has_used_enrolment_token(&token.name, user)? {
         // A course that the learner left since is not requested again.
         return Ok(());
     }
     tx.add_enrolment_token_use(&token.name, user, registered, now_ms)?;
+    let class = match token.class {
+        Some(class) => open_class(tx, class)?,
+        None => None,
+    };
+    if let Some(class) = &class {
+        let membership = Membership { person: user, class: class.id, role: MemberRole::Student };
+        if !tx.is_member(membership)? {
+            tx.add_membership(membership)?;
+            tx.add_audit(&AuditRow {
+                at_ms: now_ms,
+                actor: Some(user),
+                action: "membership.add".to_owned(),
+                subject: Some(user),
+                detail: serde_json::json!({ "token": token.name, "class": class.id }).to_string(),
+            })?;
+        }
+    }
     let mut log = ChangeLog::open(tx, user, quota)?;
-    for course in &token.courses {
+    for course in token.courses.iter().chain(class.iter().flat_map(|class| &class.courses)) {
         enrolment::request(&mut log, course, presented.device, true, now_ms)?;
     }
     let pushed = log.close()?;
@@ -148,7 +176,7 @@ impl Store {
         now_ms: i64,
     ) -> DomainResult<()> {
         let bad = |text: String| Err(DomainError::BadToken(text));
-        let NewEnrolmentToken { name, hash, expires_ms, max_uses, courses } = token;
+        let NewEnrolmentToken { name, hash, expires_ms, max_uses, courses, class } = token;
         if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return bad(format!("name {name:?}: must have 1 to {MAX_NAME} characters"));
         }
@@ -166,12 +194,18 @@ impl Store {
             uses: 0,
             revoked_ms: 0,
             courses,
+            class,
         };
         self.write("add_enrolment_token", move |tx| {
             for course in &row.courses {
                 if !tx.has_course(course)? {
                     return bad(format!("course {course}: is not in the catalogue"));
                 }
+            }
+            if let Some(class) = row.class
+                && open_class(tx, class)?.is_none()
+            {
+                return bad(format!("class {class}: does not exist or is archived"));
             }
             if !tx.insert_enrolment_token(&row, hash)? {
                 return bad(format!("name {:?}: there is a token with this name", row.name));

@@ -29,7 +29,7 @@ pub enum DomainError {
     BadToken(String),
     #[error("no enrolment token has the name {0:?}")]
     NoToken(String),
-    #[error("the account is suspended or disabled")]
+    #[error("the account is suspended or disabled, or was deleted")]
     NotActive,
     #[error(transparent)]
     People(PeopleError),

@@ -14,6 +14,7 @@ pub mod enrolment_tokens;
 mod error;
 mod facts;
 pub mod jobs;
+pub mod people;
 pub mod publishing;
 mod retention;
 mod rosters;

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 
-use carrel_model::UserId;
+use carrel_people::permissions::Caller;
 use carrel_people::rosters::{self, AppliedRoster, BATCH, Comparison, ImportedBy};
 use carrel_roster::{Action, Options, Person, Verdict};
+
+use uuid::Uuid;
 
 use super::DomainResult;
 use crate::{
@@ -70,12 +72,12 @@ impl Store {
     pub async fn undo_roster(
         &self,
         import: i64,
-        actor: Option<UserId>,
+        by: Caller,
         now_ms: i64,
     ) -> DomainResult<AppliedRoster> {
         let reverses =
             self.read("roster_changes", move |tx| rosters::reverses(tx, import, now_ms)).await?;
-        let by = ImportedBy { actor, name: format!("undo of {import}") };
+        let by = ImportedBy { by, name: format!("undo of {import}") };
         let mut applied = AppliedRoster::default();
         for batch in reverses.chunks(BATCH) {
             applied = self.apply_actions(batch.to_vec(), &by, applied, now_ms).await?;
@@ -102,5 +104,22 @@ impl Store {
     /// Lists all people by login.
     pub async fn people(&self) -> DomainResult<Vec<Person>> {
         Ok(self.read("people", |tx| rosters::people(tx)).await?)
+    }
+
+    /// Stores the report of an import that was started at this time; an empty text while it is running.
+    pub async fn put_roster_report(
+        &self,
+        id: Uuid,
+        report: String,
+        started_ms: i64,
+    ) -> DomainResult<()> {
+        let write = self
+            .write("put_roster_report", move |tx| tx.put_roster_report(id, &report, started_ms));
+        Ok(write.await?)
+    }
+
+    /// Returns the report of an import, and the time at which it was started.
+    pub async fn roster_report(&self, id: Uuid) -> DomainResult<Option<(String, i64)>> {
+        Ok(self.read("roster_report", move |tx| tx.roster_report(id)).await?)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     events::Event,
     store::{
         SignedIn, Store, StoreError,
-        tx::{PersonKey, Redemption, StoredAccount, Tx},
+        tx::{AuditRow, PersonKey, Redemption, StoredAccount, Tx},
     },
     tokens::{AccountCertificate, RefreshToken},
 };
@@ -244,6 +244,15 @@ fn reset_password(
         tx.put_person(&person)?;
     }
     tx.set_password(user.id, password)?;
+    // Whoever has a code on paper could otherwise still sign in.
+    tx.delete_code(user.id)?;
+    tx.add_audit(&AuditRow {
+        at_ms: now_ms,
+        actor: None,
+        action: "person.password".to_owned(),
+        subject: Some(user.id),
+        detail: "{}".to_owned(),
+    })?;
     let ended = end_all(tx, user.id, now_ms)?;
     Ok((user, ended))
 }

@@ -3,14 +3,17 @@
 //! An `Entry` combines handlers and their access, so that no handler can be mounted without an access.
 
 use axum::{
-    Router,
-    extract::{Request, State},
+    RequestExt, Router,
+    extract::{RawPathParams, Request, State},
     http::StatusCode,
     middleware::{Next, from_fn_with_state},
     response::Response,
     routing::MethodRouter,
 };
-use carrel_model::wire::Role;
+use carrel_model::UserId;
+pub use carrel_people::permissions::Permission;
+use carrel_people::permissions::Subject;
+use carrel_roster::ClassId;
 use utoipa::openapi::{RefOr, path::Paths, schema::Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -22,25 +25,31 @@ pub enum Access {
     Public,
     /// Everyone; only signed-in users if `public_catalogue` is false.
     Catalogue,
+    /// Signed-in users. The path must not name a person or a class.
     SignedIn,
-    /// Signed-in users whose role has this permission.
+    /// Staff who have the permission for at least their own classes; the handler limits its reply to these.
     Staff(Permission),
+    /// Staff who have the permission about the person `{userId}` of the path.
+    Person(Permission),
+    /// The person `{userId}` of the path, and staff who have the permission about them.
+    SelfOr(Permission),
+    /// Staff who have the permission about the class `{classId}` of the path.
+    Class(Permission),
 }
 
-/// A permission of staff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permission {
-    ViewLearners,
-    ManageCatalogue,
-    ManageAccounts,
-}
-
-impl Permission {
-    pub fn is_granted_to(self, role: Role) -> bool {
-        match role {
-            Role::Student => false,
-            Role::Instructor => self == Self::ViewLearners,
-            Role::Administrator => true,
+impl Access {
+    /// Returns the parameter of the path that the guard compares with the caller.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::Public | Self::Catalogue | Self::SignedIn | Self::Staff(_) => None,
+            Self::Person(_) | Self::SelfOr(_) => Some("userId"),
+            Self::Class(_) => Some("classId"),
+        }
+    }
+    pub fn permission(self) -> Option<Permission> {
+        match self {
+            Self::Public | Self::Catalogue | Self::SignedIn => None,
+            Self::Staff(p) | Self::Person(p) | Self::SelfOr(p) | Self::Class(p) => Some(p),
         }
     }
 }
@@ -81,12 +90,32 @@ async fn guard(
         Access::Public => return Ok(next.run(request).await),
         Access::Catalogue if app.settings.public_catalogue => return Ok(next.run(request).await),
         Access::Catalogue | Access::SignedIn => None,
-        Access::Staff(permission) => Some(permission),
+        staff => staff.permission(),
     };
     let caller = SignedInUser::authenticate(&app, request.headers()).await?;
-    if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) {
-        return Err(ApiError::forbidden("your role lacks the required permission"));
+    if let Some(permission) = permission {
+        let subject = subject(access, &mut request).await?;
+        let is_self =
+            matches!(access, Access::SelfOr(_)) && subject == Subject::Person(caller.user.id);
+        if !is_self && !app.store.is_allowed(caller.caller(), permission, subject).await? {
+            // The same reply whether or not the person or class exists.
+            return Err(ApiError::forbidden("your role lacks the required permission"));
+        }
     }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// Returns whom or what the path names.
+async fn subject(access: Access, request: &mut Request) -> Result<Subject, ApiError> {
+    let Some(name) = access.parameter() else { return Ok(Subject::All) };
+    let parameters = request.extract_parts::<RawPathParams>().await.ok();
+    let found = parameters.as_ref().and_then(|all| all.iter().find(|(key, _)| *key == name));
+    let (_, text) = found.ok_or_else(|| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let id =
+        text.parse().map_err(|_| ApiError::invalid(format!("the path: {name} must be a UUID")))?;
+    Ok(match access {
+        Access::Class(_) => Subject::Class(ClassId(id)),
+        _ => Subject::Person(UserId(id)),
+    })
 }

@@ -9,11 +9,13 @@ use carrel_model::{
         TokenReply, UserInfo,
     },
 };
+use carrel_people::codes::typed_code;
 use carrel_precis::{self as precis, PrecisError};
 
 use super::{
     App,
     api_error::ApiError,
+    codes,
     extract::{Json, Peer, SignedInUser},
 };
 use crate::{
@@ -89,43 +91,66 @@ pub async fn login(
     if request.password.len() > MAX_PASSWORD * 4 {
         return Err(ApiError::invalid("password: must have at most 200 characters"));
     }
-    let key = precis::typed_username(&request.login)
-        .unwrap_or_else(|_| request.login.trim().to_lowercase())
-        .chars()
-        .take(100)
-        .collect::<String>();
+    let key = login_key(&request.login);
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the password is verified, so that concurrent guesses are all counted.
     let known =
         found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
     let attempt =
         app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(rate_limited)?;
-    let account = match verify_login(&app, found, &request, &key, now).await {
-        Ok(Some(account)) => account,
-        Ok(None) => {
-            return Err(ApiError::bad_credentials());
-        }
-        Err(error) => {
+    let device = (request.device_id, request.device_name.as_str());
+    // A one-time code is typed in place of the password, so that every app has a field for it.
+    let by_code = match typed_code(&request.password) {
+        Some(code) => codes::sign_in_with(&app, found.as_ref(), &code, None, device, now).await?,
+        None => None,
+    };
+    let mut reply = match by_code {
+        Some(reply) => {
             attempt.refund();
-            return Err(error);
+            reply
+        }
+        None => {
+            let account = match verify_login(&app, found, &request, &key, now).await {
+                Ok(Some(account)) => account,
+                Ok(None) => return Err(ApiError::bad_credentials()),
+                Err(error) => {
+                    attempt.refund();
+                    return Err(error);
+                }
+            };
+            attempt.refund();
+            let (sign_in, reply) = sign_in(&app, &account, device.0, device.1, now)?;
+            app.store.open_sign_in(sign_in, now).await?;
+            reply
         }
     };
-    attempt.refund();
-    let (sign_in, mut reply) =
-        sign_in(&app, &account, request.device_id, &request.device_name, now)?;
-    app.store.open_sign_in(sign_in, now).await?;
-    if let Some(token) = presented_enrolment(&request.enrolment_token, request.device_id) {
+    // An app that opened the link of a sign-in sheet sends the code also as an enrolment token.
+    let is_code = typed_code(&request.enrolment_token)
+        .is_some_and(|code| typed_code(&request.password) == Some(code));
+    let token = presented_enrolment(&request.enrolment_token, request.device_id);
+    if let Some(token) = token.filter(|_| !is_code) {
         // The password was correct: a token that is refused must not keep the learner from their work.
         let network = rate_limits::network(peer.0).to_string();
-        let redeemed = redeem(&app, &network, token, account.user.id, now).await;
+        let redeemed = redeem(&app, &network, token, reply.user.id, now).await;
         reply.enrolment_refused = redeemed.err().map(|e| e.code);
     }
     Ok(Reply(reply))
 }
 
+/// Returns the key by which the attempts of a login are counted.
+pub(super) fn login_key(login: &str) -> String {
+    let key = precis::typed_username(login).unwrap_or_else(|_| login.trim().to_lowercase());
+    key.chars().take(100).collect()
+}
+
 /// Returns the enrolment token of a request, if it has one.
 fn presented_enrolment(token: &str, device: DeviceId) -> Option<PresentedEnrolment> {
-    (!token.is_empty()).then(|| PresentedEnrolment { hash: token_hash(token), device })
+    (!token.is_empty()).then(|| PresentedEnrolment { hash: enrolment_hash(token), device })
+}
+
+/// Returns the hash of an enrolment token; the code of a class may be typed in any case and with spaces.
+pub(super) fn enrolment_hash(token: &str) -> [u8; 32] {
+    token_hash(typed_code(token).as_deref().unwrap_or(token))
 }
 
 /// Checks that a new account can use an enrolment token. Unknown tokens are counted by network, against guessing.
@@ -295,7 +320,7 @@ fn presented(app: &App, token: &str) -> PresentedToken {
         .map_or_else(|| PresentedToken::Opaque(token_hash(token)), PresentedToken::Signed)
 }
 
-fn rate_limited(wait_ms: u64) -> ApiError {
+pub(super) fn rate_limited(wait_ms: u64) -> ApiError {
     ApiError::new(ErrorCode::RateLimited, "too many attempts").retry_after(wait_ms)
 }
 
@@ -343,7 +368,7 @@ fn token_reply(
     })
 }
 
-fn sign_in(
+pub(super) fn sign_in(
     app: &App,
     account: &Account,
     device: DeviceId,

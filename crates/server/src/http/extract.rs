@@ -11,6 +11,7 @@ use carrel_model::{
     DeviceId, ErrorCode, strict,
     wire::{MIN_SYNC_VERSION, SYNC_VERSION, UserInfo},
 };
+use carrel_people::permissions::{Caller, Rank};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -95,9 +96,14 @@ pub struct SignedInUser {
     pub sign_in: Uuid,
     pub device: DeviceId,
     pub expires_ms: i64,
+    pub rank: Rank,
 }
 
 impl SignedInUser {
+    /// Returns who asks, for the rules of permissions.
+    pub fn caller(&self) -> Caller {
+        Caller { id: Some(self.user.id), rank: self.rank }
+    }
     /// Returns the author of rows written by this caller.
     pub fn author(&self) -> Author {
         Author { user: self.user.id, sign_in: Some(self.sign_in) }
@@ -122,6 +128,7 @@ impl SignedInUser {
             ApiError::unauthenticated("the access token is unknown or has expired")
         })?;
         Ok(Self {
+            rank: Rank::of(found.user.role, found.is_operator),
             user: found.user,
             sign_in: found.sign_in,
             device: found.device,

@@ -3,18 +3,22 @@
 //! Not here: sockets (`server`), rows (`store`).
 
 pub mod access;
+mod admin;
 pub mod api_error;
 pub mod auth;
 mod blobs;
 mod byte_ranges;
 pub(crate) mod catalogue;
+mod codes;
 mod dictionaries;
 mod extract;
 mod health;
 mod layers;
 mod learner;
 mod openapi;
+mod roster_routes;
 pub mod routes;
+mod sheets;
 pub mod start_page;
 mod sync;
 mod updates;

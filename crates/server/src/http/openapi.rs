@@ -51,7 +51,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
             "unauthenticated"
         };
         statuses.push(("401", description));
-        if let Access::Staff(_) = access {
+        if access.permission().is_some() {
             statuses.push(("403", "forbidden: the role lacks the permission"));
         }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];

@@ -7,13 +7,14 @@ use axum::http::Method;
 use utoipa_axum::routes;
 
 use super::{
-    access::{Access, Entry},
-    auth, blobs, catalogue, dictionaries, health, learner, openapi, start_page, sync, updates,
+    access::{Access, Entry, Permission},
+    admin, auth, blobs, catalogue, codes, dictionaries, health, learner, openapi, roster_routes,
+    sheets, start_page, sync, updates,
 };
 
 /// Returns all routes.
 pub(super) fn table() -> Vec<Entry> {
-    use Access::{Catalogue, Public, SignedIn};
+    use Access::{Catalogue, Class, Person, Public, SelfOr, SignedIn, Staff};
     vec![
         Entry::new(Public, routes!(start_page::start_page)),
         Entry::new(Public, routes!(health::health)),
@@ -24,6 +25,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(auth::login)),
         Entry::new(Public, routes!(auth::refresh)),
         Entry::new(Public, routes!(auth::logout)),
+        Entry::new(Public, routes!(codes::redeem)),
         Entry::new(SignedIn, routes!(auth::adopt)),
         Entry::new(Catalogue, routes!(catalogue::courses)),
         Entry::new(Catalogue, routes!(catalogue::course)),
@@ -36,11 +38,23 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(blobs::blob)),
         Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
         Entry::new(SignedIn, routes!(learner::update_progress)),
-        Entry::new(SignedIn, routes!(learner::progress)),
+        Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress)),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),
         Entry::new(SignedIn, routes!(sync::events)),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::people)),
+        Entry::new(
+            Person(Permission::ManageAccounts),
+            routes!(admin::change_person, admin::delete_person),
+        ),
+        Entry::new(Person(Permission::IssueCodes), routes!(admin::issue_code)),
+        Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes)),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit)),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import)),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of)),
+        Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet)),
+        Entry::new(Class(Permission::IssueCodes), routes!(admin::class_code)),
     ]
 }
 

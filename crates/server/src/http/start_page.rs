@@ -43,7 +43,7 @@ pub async fn start_page(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
 
 /// Returns the configured address. If none is configured, returns the `Host` of the request, which is a part of the URI
 /// in HTTP/2.
-fn address(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+pub(super) fn address(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
     }
@@ -81,9 +81,9 @@ pub fn qr_code(text: &str) -> String {
         qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
     // Removes the XML declaration, which is not allowed in HTML.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
-    element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)
+    element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code\"", 1)
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

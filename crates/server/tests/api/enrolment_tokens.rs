@@ -24,6 +24,7 @@ async fn token(server: &TestServer, name: &str, uses: Option<u32>, courses: &[&s
         expires_ms: Some(NOW + DAY_MS),
         max_uses: uses,
         courses: courses.iter().map(|id| Slug::new(*id).unwrap()).collect(),
+        class: None,
     };
     server.data_dir.store.add_enrolment_token(token, NOW).await.unwrap();
     text
@@ -181,6 +182,7 @@ async fn tokens_are_checked_when_they_are_created() {
         expires_ms: Some(NOW + DAY_MS),
         max_uses: Some(1),
         courses: Vec::new(),
+        class: None,
     };
     let cases = [
         (new("Class 7b"), "there is a token with this name"),

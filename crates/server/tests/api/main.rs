@@ -22,6 +22,8 @@ mod jobs;
 mod learner;
 mod malformed;
 mod openapi;
+mod people;
+mod permissions;
 mod postgres;
 mod refusals;
 mod restored;

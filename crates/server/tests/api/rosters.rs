@@ -7,10 +7,17 @@ use std::{
     process::{Command, Output},
 };
 
-use axum::http::StatusCode;
-use carrel_people::rosters::{AppliedRoster, ImportedBy};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use carrel_model::wire::Role;
+use carrel_people::{
+    permissions::{Caller, Rank},
+    rosters::{AppliedRoster, ImportedBy},
+};
 use carrel_roster::{Approval, Options, Person, State, UNDO_MS};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{NOW, PASSWORD, TestServer, device, fixture};
 
@@ -34,7 +41,7 @@ impl TestServer {
         let store = &self.data_dir.store;
         let comparison = store.compare_roster(file(text), options).await.unwrap();
         let verdict = comparison.summary.verdict(&Approval::default());
-        let by = ImportedBy { actor: None, name: "list.csv".to_owned() };
+        let by = ImportedBy { by: Caller::COMMAND_LINE, name: "list.csv".to_owned() };
         store.apply_roster(&comparison, &verdict, by, NOW).await.unwrap()
     }
     async fn person(&self, login: &str) -> Person {
@@ -100,15 +107,16 @@ async fn an_import_is_undone_within_thirty_days() {
     let applied = server
         .import_roster("login,name,class\nnoor,Noor K,5A\nbo,Bo,5A\n", Options::default())
         .await;
-    let late = store.undo_roster(applied.import, None, NOW + UNDO_MS).await.map(drop);
+    let late =
+        store.undo_roster(applied.import, Caller::COMMAND_LINE, NOW + UNDO_MS).await.map(drop);
     assert!(late.unwrap_err().to_string().contains("import"));
-    let undone = store.undo_roster(applied.import, None, NOW + 1).await.unwrap();
+    let undone = store.undo_roster(applied.import, Caller::COMMAND_LINE, NOW + 1).await.unwrap();
     assert!(undone.conflicts.is_empty(), "{:?}", undone.conflicts);
     assert_eq!(server.person("noor").await.name, "noor");
     assert_eq!(server.person("bo").await.state, State::Left);
-    assert!(store.undo_roster(applied.import, None, NOW + 2).await.is_err());
+    assert!(store.undo_roster(applied.import, Caller::COMMAND_LINE, NOW + 2).await.is_err());
     // The undoing is an import too.
-    store.undo_roster(undone.import, None, NOW + 3).await.unwrap();
+    store.undo_roster(undone.import, Caller::COMMAND_LINE, NOW + 3).await.unwrap();
     assert_eq!(server.person("noor").await.name, "Noor K");
     assert_eq!(server.person("bo").await.state, State::Active);
 }
@@ -122,7 +130,7 @@ async fn a_change_of_somebody_else_meanwhile_is_not_overwritten() {
         store.compare_roster(file("login,name\nnoor,Noor A\n"), Options::default()).await.unwrap();
     server.import_roster("login,name\nnoor,Noor B\n", Options::default()).await;
     let verdict = comparison.summary.verdict(&Approval::default());
-    let by = ImportedBy { actor: None, name: "late.csv".to_owned() };
+    let by = ImportedBy { by: Caller::COMMAND_LINE, name: "late.csv".to_owned() };
     let applied = store.apply_roster(&comparison, &verdict, by, NOW).await.unwrap();
     assert_eq!((applied.applied, applied.conflicts.len()), (0, 1));
     assert_eq!(server.person("noor").await.name, "Noor B");
@@ -186,4 +194,71 @@ async fn the_command_shows_differences_applies_exports_and_undoes() {
     std::fs::write(&bad, "login,role\nbo,boss\n").unwrap();
     let (is_ok, text) = run(&["import", bad.to_str().unwrap(), "--apply"]);
     assert!(!is_ok && text.contains("error: line 2, column \"role\", value \"boss\""), "{text}");
+}
+
+impl TestServer {
+    /// Starts an import over HTTP and waits for its report.
+    async fn import_over_http(&self, query: &str, token: &str, list: &str) -> Value {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("/api/v1/admin/rosters?{query}"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::from(list.to_owned()))
+            .unwrap();
+        let started = self.send(request).await;
+        assert_eq!(started.status, StatusCode::ACCEPTED);
+        let uri = started.header("location").to_owned();
+        loop {
+            let report: Value = self.get(&uri, token).await.ok();
+            if report["state"] != "running" {
+                return report;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_imported_over_http_with_a_report() {
+    let server = TestServer::new();
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let report = server.import_over_http("", &ada.token, LIST).await;
+    assert_eq!((&report["state"], &report["applied"]), (&json!("finished"), &Value::Null));
+    assert_eq!(report["summary"]["people"]["created"], 3);
+    assert_eq!(report["differences"].as_array().unwrap().len(), 9);
+    let people = server.data_dir.store.people().await.unwrap();
+    assert_eq!(people.len(), 1);
+    let report = server.import_over_http("apply=true&name=5A.csv", &ada.token, LIST).await;
+    assert_eq!(report["applied"]["changes"], 9, "{report}");
+    let report = server.import_over_http("apply=true", &ada.token, "login,role\nbo,boss\n").await;
+    assert_eq!(report["problems"][0]["line"], 2);
+    assert_eq!(report["problems"][0]["column"], "role");
+    // A workbook is refused as a whole.
+    let report = server.import_over_http("", &ada.token, "%PDF-1.7\n").await;
+    assert_eq!(report["state"], "failed", "{report}");
+    let lines = server.data_dir.store.audit(100).await.unwrap();
+    assert!(lines.iter().all(|line| line.actor == Some(ada.id)));
+    let unknown = server.get(&format!("/api/v1/admin/rosters/{}", device(5)), &ada.token).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_administrator_changes_neither_operators_nor_themselves_by_a_list() {
+    let server = TestServer::new();
+    let ada = server.staff("ada", Rank::Administrator).await;
+    server.staff("olga", Rank::Operator).await;
+    let list =
+        "login,name,role,status\nolga,Changed,student,suspended\nada,Ada,student,suspended\n";
+    let report = server.import_over_http("apply=true", &ada.token, list).await;
+    let conflicts = report["applied"]["conflicts"].as_array().unwrap();
+    assert!(
+        conflicts.iter().any(|c| c == "olga: only an operator changes this account"),
+        "{report}"
+    );
+    // The own row is an error as a whole.
+    for login in ["olga", "ada"] {
+        let person = server.person(login).await;
+        assert_eq!((person.role, person.state), (Role::Administrator, State::Active), "{login}");
+        assert_eq!(person.name, login);
+    }
 }

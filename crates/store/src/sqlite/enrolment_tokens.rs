@@ -1,6 +1,7 @@
 //! SQL statements for enrolment tokens.
 
 use carrel_model::{Slug, UserId};
+use carrel_roster::ClassId;
 use rusqlite::{OptionalExtension, Row, types::Type};
 
 use super::SqliteTx;
@@ -9,7 +10,7 @@ use crate::{
     tx::{EnrolmentTokenRow, EnrolmentTokenTx},
 };
 
-const SELECT: &str = "SELECT name, created_ms, expires_ms, max_uses, revoked_ms, courses,
+const SELECT: &str = "SELECT name, created_ms, expires_ms, max_uses, revoked_ms, courses, class,
     (SELECT count(*) FROM enrolment_token_use WHERE token = name) AS uses FROM enrolment_token";
 
 fn token(r: &Row<'_>) -> rusqlite::Result<EnrolmentTokenRow> {
@@ -24,6 +25,7 @@ fn token(r: &Row<'_>) -> rusqlite::Result<EnrolmentTokenRow> {
         uses: r.get("uses")?,
         revoked_ms: r.get("revoked_ms")?,
         courses,
+        class: uuid::Uuid::from_slice(&r.get::<_, Vec<u8>>("class")?).ok().map(ClassId),
     })
 }
 
@@ -32,8 +34,8 @@ impl EnrolmentTokenTx for SqliteTx<'_> {
         let courses: Vec<&str> = token.courses.iter().map(Slug::as_str).collect();
         let inserted = self
             .prepare_cached(
-                "INSERT INTO enrolment_token (name, hash, created_ms, expires_ms, max_uses, revoked_ms, courses)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO enrolment_token (name, hash, created_ms, expires_ms, max_uses, revoked_ms, courses, class)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO NOTHING",
             )?
             .execute((
                 &token.name,
@@ -43,6 +45,7 @@ impl EnrolmentTokenTx for SqliteTx<'_> {
                 token.max_uses,
                 token.revoked_ms,
                 serde_json::json!(courses).to_string(),
+                token.class.map(|class| class.0.as_bytes().to_vec()).unwrap_or_default(),
             ))?;
         Ok(inserted > 0)
     }

@@ -6,6 +6,8 @@ use carrel_roster::{
 };
 use rusqlite::{OptionalExtension, Row, ToSql, types::Type};
 
+use uuid::Uuid;
+
 use super::{
     SqliteTx,
     accounts::{user, uuid},
@@ -13,19 +15,23 @@ use super::{
 use crate::{
     Result,
     tx::{
-        AuditRow, ClassKey, LoginKeys, PeopleTx, PersonKey, RosterImportRow, member_role_of,
-        member_role_text, state_of,
+        AuditRow, ClassKey, CodeRow, LoginKeys, PeopleTx, PersonKey, PersonRow, RosterImportRow,
+        member_role_of, member_role_text, state_of,
     },
 };
 
 const PERSON: &str = "SELECT a.id AS id, a.login AS login, a.name AS name, a.role AS role,
     coalesce(p.source_id, '') AS source_id, coalesce(p.given, '') AS given, coalesce(p.family, '') AS family,
-    coalesce(p.lang, '') AS lang, coalesce(p.state, 'active') AS state, coalesce(p.disabled, 0) AS disabled
+    coalesce(p.lang, '') AS lang, coalesce(p.state, 'active') AS state, coalesce(p.disabled, 0) AS disabled,
+    a.login_key AS login_key, a.password <> '' AS has_password, coalesce(p.operator, 0) AS operator
     FROM account a LEFT JOIN person p ON p.user_id = a.id";
 
 const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
 
 const IMPORT: &str = "SELECT id, actor, name, created_ms, undone_ms FROM roster_import";
+
+/// Tables with a column `user_id` that no foreign key empties when an account is deleted, besides those of learners' rows.
+const TABLES_BY_USER: [&str; 2] = ["graded_attempt", "open_grade"];
 
 fn filled(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
     Ok(Some(row.get::<_, String>(column)?).filter(|text| !text.is_empty()))
@@ -75,7 +81,7 @@ fn optional_bytes(id: Option<UserId>) -> Vec<u8> {
 
 fn optional_id(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<UserId>> {
     let bytes: Vec<u8> = row.get(column)?;
-    Ok(uuid::Uuid::from_slice(&bytes).ok().map(UserId))
+    Ok(Uuid::from_slice(&bytes).ok().map(UserId))
 }
 
 fn import(row: &Row<'_>) -> rusqlite::Result<RosterImportRow> {
@@ -141,6 +147,68 @@ impl PeopleTx for SqliteTx<'_> {
         let mut stmt = self.prepare_cached(&sql)?;
         let found = stmt.query_map((optional_bytes(after), limit), person)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+    fn people_by_login(&self, after: &str, limit: u32) -> Result<Vec<PersonRow>> {
+        let sql = format!("{PERSON} WHERE a.login_key > ?1 ORDER BY a.login_key LIMIT ?2");
+        let mut stmt = self.prepare_cached(&sql)?;
+        let found = stmt.query_map((after, limit), |row| {
+            Ok(PersonRow {
+                person: person(row)?,
+                login_key: row.get("login_key")?,
+                is_operator: row.get("operator")?,
+                has_password: row.get("has_password")?,
+            })
+        })?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+    fn code(&self, user: UserId) -> Result<Option<CodeRow>> {
+        let sql = "SELECT hash, expires_ms FROM one_time_code WHERE user_id = ?1";
+        let found = self.prepare_cached(sql)?.query_row([user.0.as_bytes()], |row| {
+            Ok(CodeRow { user, hash: row.get("hash")?, expires_ms: row.get("expires_ms")? })
+        });
+        Ok(found.optional()?)
+    }
+    fn put_code(&self, code: &CodeRow) -> Result<()> {
+        let sql =
+            "INSERT OR REPLACE INTO one_time_code (user_id, hash, expires_ms) VALUES (?1, ?2, ?3)";
+        self.prepare_cached(sql)?.execute((code.user.0.as_bytes(), code.hash, code.expires_ms))?;
+        Ok(())
+    }
+    fn delete_code(&self, user: UserId) -> Result<()> {
+        let sql = "DELETE FROM one_time_code WHERE user_id = ?1";
+        self.prepare_cached(sql)?.execute([user.0.as_bytes()])?;
+        Ok(())
+    }
+    fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64> {
+        let sql = "DELETE FROM one_time_code WHERE user_id IN
+            (SELECT user_id FROM one_time_code WHERE expires_ms <= ?1 LIMIT ?2)";
+        let limit = limit.map_or(-1, i64::from);
+        Ok(self.prepare_cached(sql)?.execute((now_ms, limit))? as u64)
+    }
+    fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()> {
+        let rows = carrel_sqlite::rows::SPECS.iter().map(|spec| spec.table);
+        for table in rows.chain(TABLES_BY_USER) {
+            self.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [id.0.as_bytes()])?;
+        }
+        self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
+        self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
+        self.execute("DELETE FROM account WHERE id = ?1", [id.0.as_bytes()])?;
+        let sql = "INSERT OR REPLACE INTO deleted_account (id, deleted_ms) VALUES (?1, ?2)";
+        self.execute(sql, (id.0.as_bytes(), now_ms))?;
+        Ok(())
+    }
+    fn is_deleted(&self, id: UserId) -> Result<bool> {
+        let sql = "SELECT 1 FROM deleted_account WHERE id = ?1";
+        Ok(self.prepare_cached(sql)?.exists([id.0.as_bytes()])?)
+    }
+    fn is_operator(&self, id: UserId) -> Result<bool> {
+        let sql = "SELECT 1 FROM person WHERE user_id = ?1 AND operator = 1";
+        Ok(self.prepare_cached(sql)?.exists([id.0.as_bytes()])?)
+    }
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()> {
+        let sql = "UPDATE person SET operator = ?2 WHERE user_id = ?1";
+        self.prepare_cached(sql)?.execute((id.0.as_bytes(), is_operator))?;
+        Ok(())
     }
     fn put_person(&self, person: &Person) -> Result<()> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -276,6 +344,25 @@ impl PeopleTx for SqliteTx<'_> {
         let sql = "DELETE FROM roster_change WHERE (import, number) IN (
                 SELECT c.import, c.number FROM roster_change c JOIN roster_import i ON i.id = c.import
                 WHERE i.created_ms < ?1 LIMIT ?2)";
+        let limit = limit.map_or(-1, i64::from);
+        Ok(self.prepare_cached(sql)?.execute((before_ms, limit))? as u64)
+    }
+    fn put_roster_report(&self, id: Uuid, report: &str, started_ms: i64) -> Result<()> {
+        let sql =
+            "INSERT OR REPLACE INTO roster_report (id, started_ms, report) VALUES (?1, ?2, ?3)";
+        self.prepare_cached(sql)?.execute((id.as_bytes(), started_ms, report))?;
+        Ok(())
+    }
+    fn roster_report(&self, id: Uuid) -> Result<Option<(String, i64)>> {
+        let sql = "SELECT report, started_ms FROM roster_report WHERE id = ?1";
+        let found = self
+            .prepare_cached(sql)?
+            .query_row([id.as_bytes()], |row| Ok((row.get("report")?, row.get("started_ms")?)));
+        Ok(found.optional()?)
+    }
+    fn delete_roster_reports(&self, before_ms: i64, limit: Option<u32>) -> Result<u64> {
+        let sql = "DELETE FROM roster_report WHERE id IN
+            (SELECT id FROM roster_report WHERE started_ms < ?1 LIMIT ?2)";
         let limit = limit.map_or(-1, i64::from);
         Ok(self.prepare_cached(sql)?.execute((before_ms, limit))? as u64)
     }

@@ -142,13 +142,16 @@ impl SessionTx for SqliteTx<'_> {
     }
     fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>> {
         let mut stmt = self.prepare_cached(
-            "SELECT s.id AS sign_in, s.device, t.expires_ms, a.id, a.login, a.name, a.role
+            "SELECT s.id AS sign_in, s.device, t.expires_ms, a.id, a.login, a.name, a.role,
+                 coalesce(p.operator, 0) AS operator
              FROM token t JOIN sign_in s ON s.id = t.sign_in JOIN account a ON a.id = s.user_id
+             LEFT JOIN person p ON p.user_id = a.id
              WHERE t.hash = ?1 AND t.kind = 'access' AND t.expires_ms > ?2 AND s.ended_ms = 0",
         )?;
         let found = stmt.query_row((access, now_ms), |r| {
             Ok(SignedIn {
                 user: user(r)?,
+                is_operator: r.get("operator")?,
                 sign_in: uuid(r, "sign_in")?,
                 device: DeviceId(uuid(r, "device")?),
                 expires_ms: r.get("expires_ms")?,

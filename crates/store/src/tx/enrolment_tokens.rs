@@ -1,6 +1,7 @@
 //! Enrolment tokens and their uses.
 
 use carrel_model::{Slug, UserId};
+use carrel_roster::ClassId;
 
 use crate::Result;
 
@@ -17,6 +18,8 @@ pub struct EnrolmentTokenRow {
     /// 0: not revoked.
     pub revoked_ms: i64,
     pub courses: Vec<Slug>,
+    /// Class of which the accounts become students.
+    pub class: Option<ClassId>,
 }
 
 pub trait EnrolmentTokenTx {

@@ -19,7 +19,7 @@ pub use catalogue::{
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
-pub use people::{AuditRow, ClassKey, PeopleTx, PersonKey, RosterImportRow};
+pub use people::{AuditRow, ClassKey, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 pub use values::{

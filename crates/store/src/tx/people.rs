@@ -3,6 +3,8 @@
 use carrel_model::UserId;
 use carrel_roster::{Class, ClassId, Counts, Membership, Person};
 
+use uuid::Uuid;
+
 use super::LoginKeys;
 use crate::Result;
 
@@ -36,6 +38,23 @@ pub struct RosterImportRow {
     pub undone_ms: i64,
 }
 
+/// An account in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub person: Person,
+    pub login_key: String,
+    pub is_operator: bool,
+    pub has_password: bool,
+}
+
+/// A one-time code as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRow {
+    pub user: UserId,
+    pub hash: [u8; 32],
+    pub expires_ms: i64,
+}
+
 /// A line of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -59,6 +78,23 @@ pub trait PeopleTx {
     fn person(&self, key: PersonKey<'_>) -> Result<Option<Person>>;
     /// Returns the next people in the order of their ids.
     fn people_after(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Person>>;
+    /// Returns the next people in the order of the keys of their logins.
+    fn people_by_login(&self, after: &str, limit: u32) -> Result<Vec<PersonRow>>;
+    /// Returns the one-time code of an account, which no other transaction can use until the end of this one.
+    fn code(&self, user: UserId) -> Result<Option<CodeRow>>;
+    /// Stores a code in place of an earlier one of the account.
+    fn put_code(&self, code: &CodeRow) -> Result<()>;
+    fn delete_code(&self, user: UserId) -> Result<()>;
+    /// Deletes the codes that have expired. Returns their number.
+    fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64>;
+    /// Deletes an account with all its rows and the details of its lines in the audit log, and records its id as deleted.
+    fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()>;
+    /// Returns true if an account with this id was deleted.
+    fn is_deleted(&self, id: UserId) -> Result<bool>;
+    /// Returns true if the account is marked as one of an operator.
+    fn is_operator(&self, id: UserId) -> Result<bool>;
+    /// Marks an account whose person was stored, or removes the mark.
+    fn set_operator(&self, id: UserId, is_operator: bool) -> Result<()>;
     /// Stores all fields of a person whose account exists, except the login.
     fn put_person(&self, person: &Person) -> Result<()>;
     fn set_login(&self, id: UserId, login: &str, keys: &LoginKeys) -> Result<()>;
@@ -83,6 +119,12 @@ pub trait PeopleTx {
     fn roster_changes(&self, import: i64) -> Result<Vec<String>>;
     /// Deletes the reverses of imports before this time. Returns their number.
     fn delete_roster_changes(&self, before_ms: i64, limit: Option<u32>) -> Result<u64>;
+    /// Stores or replaces the report of an import.
+    fn put_roster_report(&self, id: Uuid, report: &str, started_ms: i64) -> Result<()>;
+    /// Returns a report and the time at which its import was started.
+    fn roster_report(&self, id: Uuid) -> Result<Option<(String, i64)>>;
+    /// Deletes the reports of imports that were started before this time. Returns their number.
+    fn delete_roster_reports(&self, before_ms: i64, limit: Option<u32>) -> Result<u64>;
     fn add_audit(&self, row: &AuditRow) -> Result<()>;
     /// Returns the latest lines, the latest first.
     fn audit(&self, limit: u32) -> Result<Vec<AuditRow>>;

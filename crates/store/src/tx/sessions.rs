@@ -26,6 +26,8 @@ pub struct Redemption {
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     pub user: UserInfo,
+    /// The account is marked as one of an operator.
+    pub is_operator: bool,
     pub sign_in: Uuid,
     pub device: DeviceId,
     pub expires_ms: i64,

@@ -1,0 +1,218 @@
+//! People: the operations of `carrel_people` in transactions.
+
+use carrel_model::UserId;
+use carrel_people::{
+    EndedSignIn, PeopleError,
+    accounts::{self, ListedPerson, PeopleFilter, PeoplePage},
+    codes,
+    permissions::{self, Caller, Permission, Rank, Subject},
+};
+use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership, Person};
+
+use super::{
+    DomainError, DomainResult,
+    sessions::{self, NewSignIn},
+};
+use crate::{
+    events::Event,
+    store::{
+        Store, StoreError,
+        tx::{ClassKey, PersonKey, Tx},
+    },
+};
+
+/// Who redeems a code, and what for.
+pub struct Redemption {
+    /// `None`: there is no account with this login.
+    pub user: Option<UserId>,
+    /// Keyed hash of account and code.
+    pub hash: [u8; 32],
+    /// PHC string of a new password, which ends all other sign-ins.
+    pub password: Option<String>,
+    pub sign_in: NewSignIn,
+}
+
+/// A code of a sign-in sheet.
+#[derive(Debug, Clone)]
+pub struct ClassCode {
+    pub login: String,
+    pub name: String,
+    pub code: String,
+}
+
+impl Store {
+    /// Returns true if the caller has the permission about the subject.
+    pub async fn is_allowed(
+        &self,
+        caller: Caller,
+        permission: Permission,
+        subject: Subject,
+    ) -> DomainResult<bool> {
+        let read = self
+            .read("is_allowed", move |tx| permissions::is_allowed(tx, caller, permission, subject));
+        Ok(read.await?)
+    }
+
+    /// Lists accounts by login.
+    pub async fn list_people(&self, filter: PeopleFilter) -> DomainResult<PeoplePage> {
+        Ok(self.read("list_people", move |tx| accounts::list(tx, &filter)).await?)
+    }
+
+    /// Changes rank and state of an account, both or none. Returns the account.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoPerson`, `LastAdministrator`.
+    pub async fn change_person(
+        &self,
+        caller: Caller,
+        id: UserId,
+        rank: Option<Rank>,
+        disabled: Option<bool>,
+        now_ms: i64,
+    ) -> DomainResult<ListedPerson> {
+        self.write_people("change_person", move |tx, ended| {
+            if let Some(rank) = rank {
+                accounts::set_rank(tx, caller, id, rank, now_ms)?;
+            }
+            if let Some(disabled) = disabled {
+                accounts::set_disabled(tx, ended, caller, id, disabled, now_ms)?;
+            }
+            accounts::get(tx, id)
+        })
+        .await
+    }
+
+    /// Deletes an account with all its rows.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoPerson`, `LastAdministrator`.
+    pub async fn delete_person(&self, caller: Caller, id: UserId, now_ms: i64) -> DomainResult<()> {
+        self.write_people("delete_person", move |tx, ended| {
+            accounts::delete(tx, ended, caller, id, now_ms)
+        })
+        .await
+    }
+
+    /// Stores a one-time code for a person. Returns the person and the time at which it expires.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoPerson`, `NotActive`, `BadCode`.
+    pub async fn issue_code(
+        &self,
+        caller: Caller,
+        id: UserId,
+        hash: [u8; 32],
+        days: u32,
+        now_ms: i64,
+    ) -> DomainResult<(Person, i64)> {
+        self.write_people("issue_code", move |tx, _| {
+            let code = codes::issue(tx, caller, id, hash, days, now_ms)?;
+            let person = tx.person(PersonKey::Id(id))?.ok_or(PeopleError::NoPerson(id))?;
+            Ok((person, code.expires_ms))
+        })
+        .await
+    }
+
+    /// Stores a one-time code for each active student of a class about whom the caller may do so. Returns the name of
+    /// the class, and the codes by name. `new_code`: returns the text and the hash of a code for an account.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoClass`, `BadCode`.
+    pub async fn issue_class_codes(
+        &self,
+        caller: Caller,
+        class: ClassId,
+        new_code: impl Fn(UserId) -> Result<(String, [u8; 32]), StoreError> + Send + 'static,
+        days: u32,
+        now_ms: i64,
+    ) -> DomainResult<(String, Vec<ClassCode>)> {
+        self.write_people("issue_class_codes", move |tx, _| {
+            let subject = Subject::Class(class);
+            permissions::require(tx, caller, Permission::IssueCodes, subject)?;
+            let found = tx.class(ClassKey::Id(class))?.ok_or(PeopleError::NoClass(class))?;
+            let mut issued = Vec::new();
+            for member in tx.members(class)? {
+                if member.role != MemberRole::Student {
+                    continue;
+                }
+                let (code, hash) = new_code(member.person)?;
+                match codes::issue(tx, caller, member.person, hash, days, now_ms) {
+                    // Staff who are students of the class get their codes from others.
+                    Err(PeopleError::NotActive | PeopleError::Forbidden) => continue,
+                    stored => stored?,
+                };
+                let person = accounts::get(tx, member.person)?.person;
+                issued.push(ClassCode { login: person.login, name: person.name, code });
+            }
+            issued.sort_by_cached_key(|code| (Class::name_key(&code.name), code.login.clone()));
+            Ok((found.name, issued))
+        })
+        .await
+    }
+
+    /// Uses a one-time code and opens a sign-in. Returns false if the code is not the one of the account, or has
+    /// expired.
+    pub async fn redeem_code(&self, redemption: Redemption, now_ms: i64) -> DomainResult<bool> {
+        let Redemption { user, hash, password, sign_in } = redemption;
+        self.write_people("redeem_code", move |tx, ended| {
+            let id = user.unwrap_or(UserId(uuid::Uuid::nil()));
+            // `blake3::Hash` is compared in constant time.
+            let hash = blake3::Hash::from_bytes(hash);
+            if !codes::redeem(tx, id, &|stored| hash == blake3::Hash::from_bytes(*stored), now_ms)?
+            {
+                return Ok(false);
+            }
+            if let Some(password) = password {
+                tx.set_password(id, &password)?;
+                ended.extend(carrel_people::end_all(tx, id, now_ms)?);
+            }
+            sessions::open(tx, &sign_in, now_ms)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Lists classes by name, each with its memberships: all, or those that are not archived and taught by `of`.
+    pub async fn classes(&self, of: Option<UserId>) -> DomainResult<Vec<(Class, Vec<Membership>)>> {
+        let read = self.read("classes", move |tx| {
+            let mut classes = match of {
+                None => tx.classes()?,
+                Some(instructor) => taught_by(tx, instructor)?,
+            };
+            classes.sort_by_cached_key(|class| Class::name_key(&class.name));
+            classes
+                .into_iter()
+                .map(|class| Ok::<_, StoreError>((tx.members(class.id)?, class)))
+                .map(|found| found.map(|(members, class)| (class, members)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        });
+        Ok(read.await?)
+    }
+
+    async fn write_people<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        f: impl FnOnce(&dyn Tx, &mut Vec<EndedSignIn>) -> Result<T, PeopleError> + Send + 'static,
+    ) -> DomainResult<T> {
+        self.write_with_events(name, move |tx, events| {
+            let mut ended = Vec::new();
+            let result = f(tx, &mut ended).map_err(DomainError::from)?;
+            events.extend(ended.into_iter().map(Event::from));
+            Ok(result)
+        })
+        .await
+    }
+}
+
+fn taught_by(tx: &dyn Tx, instructor: UserId) -> Result<Vec<Class>, StoreError> {
+    let mut classes = Vec::new();
+    for membership in tx.memberships_of(instructor)? {
+        if membership.role == MemberRole::Instructor
+            && let Some(class) = tx.class(ClassKey::Id(membership.class))?
+            && class.state == ClassState::Active
+        {
+            classes.push(class);
+        }
+    }
+    Ok(classes)
+}
