@@ -1,5 +1,7 @@
 //! Builds the programs and returns their paths.
 
+use std::process::Command;
+
 use crate::{
     setup,
     sh::{self, Result},
@@ -32,4 +34,10 @@ pub fn build_tests() -> Result {
         "--locked",
         "--quiet",
     ]))
+}
+
+/// Returns a command of the Tauri CLI of ui/node_modules.
+pub fn tauri_cli() -> Command {
+    let name = if cfg!(windows) { "tauri.cmd" } else { "tauri" };
+    sh::program(sh::root().join("ui/node_modules/.bin").join(name))
 }

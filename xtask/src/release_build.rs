@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    bundle,
+    programs,
     setup::{self, Part},
     sh::{self, Result},
 };
@@ -26,7 +26,7 @@ pub fn build(root: &Path) -> Result<PathBuf> {
     sh::run(prepare(sh::cargo()).args(server))?;
     // The app is not a default member of the workspace.
     let app = ["build", "--ci", "--no-bundle", "--", "--package", "carrel", "--locked"];
-    sh::run(prepare(bundle::tauri_cli()).args(app))?;
+    sh::run(prepare(programs::tauri_cli()).args(app))?;
     Ok(target.join("release"))
 }
 
@@ -153,18 +153,18 @@ mod tests {
     fn the_paths_of_this_machine_are_renamed_the_target_folder_first() {
         let flags = |target: &str| {
             let mut command = Command::new("cargo");
-            set_flags(&mut command, Path::new("/home/a/src"), Path::new(target));
+            set_flags(&mut command, Path::new("/data/src"), Path::new(target));
             let value = command.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS");
             value.unwrap().1.unwrap().to_string_lossy().into_owned()
         };
         let position = |flags: &str, text: &str| flags.find(text).unwrap();
-        let inside = flags("/home/a/src/target");
+        let inside = flags("/data/src/target");
         assert!(
-            position(&inside, "/home/a/src=/carrel") < position(&inside, "/home/a/src/target="),
+            position(&inside, "/data/src=/carrel") < position(&inside, "/data/src/target="),
             "{inside}"
         );
-        let outside = flags("/home/a");
-        assert!(position(&outside, "/home/a=") < position(&outside, "/home/a/src="), "{outside}");
+        let outside = flags("/data");
+        assert!(position(&outside, "/data=") < position(&outside, "/data/src="), "{outside}");
     }
 
     #[test]

@@ -3,22 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::{Value, json};
 
 use super::{Options, deb, man, staging::Staging};
 use crate::{
+    programs,
     sh::{self, Result},
     third_party,
 };
-
-/// Returns a command of the Tauri CLI of ui/node_modules.
-pub fn tauri_cli() -> Command {
-    let name = if cfg!(windows) { "tauri.cmd" } else { "tauri" };
-    sh::program(sh::root().join("ui/node_modules/.bin").join(name))
-}
 
 /// Packages the app in `programs`. The Tauri CLI changes the program that it packages, so it gets a copy.
 pub fn build(options: &Options, programs: &Path, library: Option<&Path>) -> Result<Vec<PathBuf>> {
@@ -51,7 +45,7 @@ pub fn build(options: &Options, programs: &Path, library: Option<&Path>) -> Resu
     } else {
         &["app", "dmg"]
     };
-    let mut command = tauri_cli();
+    let mut command = programs::tauri_cli();
     command.args(["bundle", "--ci", "--bundles", &kinds.join(","), "--config"]);
     sh::run(command.arg(config.to_string()).env("CARGO_TARGET_DIR", &work))?;
     let mut packages = Vec::new();

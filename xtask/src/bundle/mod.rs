@@ -12,8 +12,6 @@ pub mod windows;
 
 use std::path::{Path, PathBuf};
 
-pub use app::tauri_cli;
-
 use crate::{
     demo, release_build,
     setup::{self, Part},
