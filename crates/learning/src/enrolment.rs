@@ -87,8 +87,11 @@ impl Learning {
 fn enrolment(conn: &Connection, course: &Slug) -> Result<Enrolment> {
     let key = RowKey::of(RowType::Kv, &[ENROLMENT, course.as_str()]);
     let requested = match checked::get(conn, &key)? {
-        // An invalid value is ignored: the decision is displayed regardless.
-        Some(Row::Kv(kv)) => serde_json::from_str::<Option<bool>>(&kv.value).ok().flatten(),
+        // The server withdraws a request by `null`. An invalid value is ignored: the decision is displayed regardless.
+        Some(Row::Kv(kv)) => {
+            let value = serde_json::from_str::<Option<bool>>(&kv.value);
+            value.ok().map(|requested| requested.unwrap_or(false))
+        }
         _ => None,
     };
     let decided = checked::get(conn, &RowKey::of(RowType::Decision, &[course.as_str()]))?;

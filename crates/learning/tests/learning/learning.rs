@@ -472,4 +472,7 @@ async fn settings_and_enrolment_are_registers() {
     let again = d.learning.request_enrolment(&course, true).await.unwrap();
     assert_eq!(again.status(), Some(DecisionStatus::Pending), "requested again, not decided yet");
     assert_eq!(d.learning.enrolments().await.unwrap().len(), 1);
+    // The server's API withdraws by `null`.
+    d.store.write("t", |tx| tx.set_register("enrolment", "rivers", &json!(null))).await.unwrap();
+    assert_eq!(d.learning.enrolment(&slug("rivers")).await.unwrap().status(), None);
 }
