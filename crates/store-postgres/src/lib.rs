@@ -16,6 +16,7 @@ mod enrolment_tokens;
 mod epoch;
 mod error;
 mod jobs;
+mod learner_courses;
 mod migrate;
 mod pool;
 mod rows;

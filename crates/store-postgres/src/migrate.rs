@@ -18,8 +18,11 @@ macro_rules! migration {
 }
 
 /// The schema of a server database.
-pub const MIGRATIONS: &[Migration] =
-    &[migration!(1, "rows", "0001_rows"), migration!(2, "server", "0002_server")];
+pub const MIGRATIONS: &[Migration] = &[
+    migration!(1, "rows", "0001_rows"),
+    migration!(2, "server", "0002_server"),
+    migration!(3, "enrolments", "0003_enrolments"),
+];
 
 /// Applies the missing migrations: all of them, or none if one fails.
 ///

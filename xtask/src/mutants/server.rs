@@ -4,6 +4,20 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a student sees the courses of another learner",
+        file: "crates/server/src/http/access.rs",
+        good: "caller.id == learner || Permission::ManageAccounts",
+        bad: "caller.id != learner || Permission::ManageAccounts",
+        tests: api!("students_see_their_own_courses_only"),
+    },
+    Mutant {
+        name: "learners who left a course are counted",
+        file: "crates/store/src/sqlite/catalogue.rs",
+        good: "k.value = 'true' AND k.key = p.id AND d.status = 'active'",
+        bad: "k.key = p.id AND d.status = 'active'",
+        tests: api!("courses_with_more_learners_are_found_first"),
+    },
+    Mutant {
         name: "an enrolment token is used more often than it allows",
         file: "crates/server/src/domain/enrolment_tokens.rs",
         good: "token.uses >= token.max_uses",

@@ -14,6 +14,7 @@ pub mod enrolment_tokens;
 mod error;
 mod facts;
 pub mod jobs;
+pub mod learner_courses;
 pub mod publishing;
 mod retention;
 pub mod rows;

@@ -10,7 +10,10 @@ use axum::{
     response::Response,
     routing::MethodRouter,
 };
-use carrel_model::wire::Role;
+use carrel_model::{
+    UserId,
+    wire::{Role, UserInfo},
+};
 use utoipa::openapi::{RefOr, path::Paths, schema::Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -43,6 +46,11 @@ impl Permission {
             Role::Administrator => true,
         }
     }
+}
+
+/// Returns true if the caller may read the courses and the progress of a learner: the learner, and administrators.
+pub fn may_view(caller: &UserInfo, learner: UserId) -> bool {
+    caller.id == learner || Permission::ManageAccounts.is_granted_to(caller.role)
 }
 
 /// Handlers that share a path.

@@ -8,6 +8,7 @@ pub mod auth;
 mod blobs;
 mod byte_ranges;
 pub(crate) mod catalogue;
+mod courses;
 mod dictionaries;
 mod extract;
 mod health;

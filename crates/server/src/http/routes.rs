@@ -8,7 +8,8 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, dictionaries, health, learner, openapi, start_page, sync, updates,
+    auth, blobs, catalogue, courses, dictionaries, health, learner, openapi, start_page, sync,
+    updates,
 };
 
 /// Returns all routes.
@@ -29,6 +30,10 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(catalogue::course)),
         Entry::new(Catalogue, routes!(catalogue::course_manifest)),
         Entry::new(SignedIn, routes!(learner::enrol, learner::leave)),
+        Entry::new(Catalogue, routes!(courses::search_courses)),
+        Entry::new(Catalogue, routes!(courses::course_content)),
+        Entry::new(SignedIn, routes!(courses::enroll)),
+        Entry::new(SignedIn, routes!(courses::courses_of_learner)),
         Entry::new(Catalogue, routes!(catalogue::stories)),
         Entry::new(Catalogue, routes!(catalogue::story)),
         Entry::new(Catalogue, routes!(catalogue::story_manifest)),

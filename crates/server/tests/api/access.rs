@@ -120,7 +120,7 @@ async fn public_by_mistake(caller: SignedInUser) -> String {
 }
 
 impl TestServer {
-    async fn with_role(&self, login: &str, role: Role) -> String {
+    pub async fn with_role(&self, login: &str, role: Role) -> String {
         let user = http::auth::new_user(login, login, role).unwrap();
         let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
         self.data_dir.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();

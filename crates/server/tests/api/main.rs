@@ -14,6 +14,7 @@ mod accounts;
 mod auth;
 mod blobs;
 mod catalogue;
+mod courses;
 mod data_dir;
 mod enrolment_tokens;
 mod foreign;

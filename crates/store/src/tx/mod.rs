@@ -8,20 +8,24 @@ mod accounts;
 mod catalogue;
 mod enrolment_tokens;
 mod jobs;
+mod learner_courses;
 mod rows;
 mod sessions;
 mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
-    CatalogueTx, Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchTx,
+    CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
+    PublishedQuiz, SearchTx,
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
+pub use learner_courses::{EnrolledCourse, LearnerCourseTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 pub use values::{
-    EXCERPT_CHARS, difficulty_text, passage_kind_of, passage_kind_text, role_of, role_text,
+    EXCERPT_CHARS, decision_status_of, difficulty_text, passage_kind_of, passage_kind_text,
+    role_of, role_text,
 };
 
 use super::Result;
@@ -34,10 +38,26 @@ pub trait FactTx {
 
 /// All operations of a transaction.
 pub trait Tx:
-    FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+    FactTx
+    + AccountTx
+    + SessionTx
+    + CatalogueTx
+    + SearchTx
+    + RowTx
+    + LearnerCourseTx
+    + JobTx
+    + EnrolmentTokenTx
 {
 }
 impl<T> Tx for T where
-    T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+    T: FactTx
+        + AccountTx
+        + SessionTx
+        + CatalogueTx
+        + SearchTx
+        + RowTx
+        + LearnerCourseTx
+        + JobTx
+        + EnrolmentTokenTx
 {
 }

@@ -2,6 +2,7 @@
 
 use carrel_model::{
     content::Difficulty,
+    lattice::DecisionStatus,
     wire::{Role, SearchKind},
 };
 
@@ -51,4 +52,10 @@ pub fn passage_kind_of(text: &str) -> SearchKind {
         "section" => SearchKind::Section,
         _ => SearchKind::StoryText,
     }
+}
+
+/// Returns the status; `None` if the text is unknown.
+pub fn decision_status_of(text: &str) -> Option<DecisionStatus> {
+    use DecisionStatus::{Active, Pending, Refused};
+    [Pending, Active, Refused].into_iter().find(|status| status.as_str() == text)
 }

@@ -1,0 +1,96 @@
+//! The courses of a learner with the progress in each, as learners, their teachers and dashboards see them.
+//!
+//! Not here: how progress is derived from rows (`carrel_model::derive`).
+
+use std::collections::BTreeSet;
+
+use carrel_model::{
+    Slug, UserId,
+    content::{Cover, Hours},
+    derive::course_completion,
+    lattice::DecisionStatus,
+    wire::CourseReply,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{DomainError, DomainResult};
+use crate::store::{Listed, Store, StoreError, tx::EnrolledCourse};
+
+/// A course in which a learner is enrolled, or has requested to be, with the learner's progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LearnerCourse {
+    /// Id of the course.
+    pub course_id: Slug,
+    /// Title, cover and hours are absent if the course was withdrawn from the catalogue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Cover image or drawing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Cover>,
+    /// Estimated hours of study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Decision on the request for enrolment.
+    pub status: DecisionStatus,
+    /// When enrolment was requested (UTC, ms since 1970).
+    pub enrolled_ms: i64,
+    /// Number of finished sections of the current version.
+    pub completed_sections: u32,
+    /// Number of sections of the current version; 0 if the course was withdrawn.
+    pub total_sections: u32,
+    /// Share of finished sections in hundredths of a percent, 0 to 10,000.
+    pub percent: u16,
+    /// Latest end of a session, or time of a change of progress (UTC, ms since 1970).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_activity_ms: Option<i64>,
+}
+
+fn learner_course(found: EnrolledCourse) -> DomainResult<LearnerCourse> {
+    let EnrolledCourse { course, requested, status, reply, done, last_activity_ms } = found;
+    let reply: Option<CourseReply> = reply
+        .map(|reply| serde_json::from_str(&reply))
+        .transpose()
+        .map_err(|e| StoreError::unreadable("publication", e))?;
+    let done: BTreeSet<_> = done.into_iter().collect();
+    let completion =
+        reply.as_ref().map(|r| course_completion(&course, &r.outline, &done).1).unwrap_or_default();
+    let meta = reply.map(|reply| reply.summary.meta);
+    Ok(LearnerCourse {
+        course_id: course,
+        status: status.unwrap_or(DecisionStatus::Pending),
+        enrolled_ms: requested.ms(),
+        completed_sections: completion.done,
+        total_sections: completion.total,
+        percent: completion.percent(),
+        last_activity_ms,
+        hours: meta.as_ref().map(|m| m.hours),
+        title: meta.as_ref().map(|m| m.title.clone()),
+        cover: meta.map(|m| m.cover),
+    })
+}
+
+impl Store {
+    /// Returns a page of the courses of a learner: the latest activity first and those without activity last, then the
+    /// latest enrolment first. `course`: only this one.
+    ///
+    /// # Errors
+    /// `NoAccount` if there is no such learner.
+    pub async fn learner_courses(
+        &self,
+        user: UserId,
+        course: Option<Slug>,
+        offset: u64,
+        limit: u32,
+    ) -> DomainResult<Listed<LearnerCourse>> {
+        self.read("learner_courses", move |tx| {
+            tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
+            let Listed { items, total } =
+                tx.enrolled_courses(user, course.as_ref(), offset, limit)?;
+            let items = items.into_iter().map(learner_course).collect::<DomainResult<_>>()?;
+            Ok(Listed { items, total })
+        })
+        .await
+    }
+}
