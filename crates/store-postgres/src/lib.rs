@@ -16,13 +16,13 @@ mod enrolment_tokens;
 mod epoch;
 mod error;
 mod jobs;
-mod learner_courses;
 mod migrate;
 mod pool;
 mod rows;
 mod search;
 mod sessions;
 mod settings;
+mod study;
 mod transactions;
 mod tx;
 

@@ -4,6 +4,13 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "courses without activity come first",
+        file: "crates/store/src/sqlite/study.rs",
+        good: "ORDER BY e.last_ms DESC NULLS LAST, e.hlc DESC",
+        bad: "ORDER BY e.last_ms DESC NULLS FIRST, e.hlc DESC",
+        tests: api!("the_dashboard_has_ten_courses_and_the_last_studied_is_first"),
+    },
+    Mutant {
         name: "a student sees the courses of another learner",
         file: "crates/server/src/http/access.rs",
         good: "caller.id == learner || Permission::ManageAccounts",

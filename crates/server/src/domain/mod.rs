@@ -14,11 +14,11 @@ pub mod enrolment_tokens;
 mod error;
 mod facts;
 pub mod jobs;
-pub mod learner_courses;
 pub mod publishing;
 mod retention;
 pub mod rows;
 pub mod search;
 pub mod sessions;
+pub mod study;
 
 pub use error::{DomainError, DomainResult};

@@ -30,7 +30,7 @@ use super::{
     sync::blocking,
 };
 use crate::{
-    domain::{DomainError, learner_courses::LearnerCourse, publishing::rendered_by},
+    domain::{DomainError, publishing::rendered_by, study::LearnerCourse},
     store::{Filter, Kind, ListOrder, Listed},
 };
 
@@ -214,8 +214,8 @@ pub async fn enroll(
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PageQuery {
-    page: Option<u32>,
-    page_size: Option<u32>,
+    pub(super) page: Option<u32>,
+    pub(super) page_size: Option<u32>,
 }
 
 /// Lists the courses of a learner with the progress in each: the last studied first. Students see their own only,

@@ -14,6 +14,7 @@ mod extract;
 mod health;
 mod layers;
 mod learner;
+mod me;
 mod openapi;
 pub mod routes;
 pub mod start_page;

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, courses, dictionaries, health, learner, openapi, start_page, sync,
+    auth, blobs, catalogue, courses, dictionaries, health, learner, me, openapi, start_page, sync,
     updates,
 };
 
@@ -40,6 +40,10 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(catalogue::search)),
         Entry::new(Catalogue, routes!(blobs::blob)),
         Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
+        Entry::new(SignedIn, routes!(me::profile)),
+        Entry::new(SignedIn, routes!(me::progress)),
+        Entry::new(SignedIn, routes!(me::dashboard)),
+        Entry::new(SignedIn, routes!(me::own_analytics)),
         Entry::new(SignedIn, routes!(learner::update_progress)),
         Entry::new(SignedIn, routes!(learner::progress)),
         Entry::new(SignedIn, routes!(sync::push)),

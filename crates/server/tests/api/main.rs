@@ -22,6 +22,7 @@ mod isolation;
 mod jobs;
 mod learner;
 mod malformed;
+mod me;
 mod openapi;
 mod postgres;
 mod refusals;

@@ -7,10 +7,10 @@ mod catalogue;
 mod engine;
 mod enrolment_tokens;
 mod jobs;
-mod learner_courses;
 mod rows;
 mod search;
 mod sessions;
+mod study;
 mod writer;
 
 use std::{

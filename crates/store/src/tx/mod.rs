@@ -8,9 +8,9 @@ mod accounts;
 mod catalogue;
 mod enrolment_tokens;
 mod jobs;
-mod learner_courses;
 mod rows;
 mod sessions;
+mod study;
 mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
@@ -20,12 +20,12 @@ pub use catalogue::{
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
-pub use learner_courses::{EnrolledCourse, LearnerCourseTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
+pub use study::{EnrolledCourse, StudyTx};
 pub use values::{
-    EXCERPT_CHARS, decision_status_of, difficulty_text, passage_kind_of, passage_kind_text,
-    role_of, role_text,
+    EXCERPT_CHARS, decision_status_of, difficulty_text, kinds_of, passage_kind_of,
+    passage_kind_text, role_of, role_text,
 };
 
 use super::Result;
@@ -38,15 +38,7 @@ pub trait FactTx {
 
 /// All operations of a transaction.
 pub trait Tx:
-    FactTx
-    + AccountTx
-    + SessionTx
-    + CatalogueTx
-    + SearchTx
-    + RowTx
-    + LearnerCourseTx
-    + JobTx
-    + EnrolmentTokenTx
+    FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + StudyTx + JobTx + EnrolmentTokenTx
 {
 }
 impl<T> Tx for T where
@@ -56,7 +48,7 @@ impl<T> Tx for T where
         + CatalogueTx
         + SearchTx
         + RowTx
-        + LearnerCourseTx
+        + StudyTx
         + JobTx
         + EnrolmentTokenTx
 {

@@ -2,7 +2,7 @@
 
 use carrel_model::{
     content::Difficulty,
-    lattice::DecisionStatus,
+    lattice::{DecisionStatus, ItemKind},
     wire::{Role, SearchKind},
 };
 
@@ -58,4 +58,10 @@ pub fn passage_kind_of(text: &str) -> SearchKind {
 pub fn decision_status_of(text: &str) -> Option<DecisionStatus> {
     use DecisionStatus::{Active, Pending, Refused};
     [Pending, Active, Refused].into_iter().find(|status| status.as_str() == text)
+}
+
+/// Returns the texts of the kinds of progress rows: of all, or of one.
+pub fn kinds_of(kind: Option<ItemKind>) -> Vec<&'static str> {
+    let all = [ItemKind::Section, ItemKind::Story, ItemKind::Media];
+    all.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)).map(ItemKind::as_str).collect()
 }

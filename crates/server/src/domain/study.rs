@@ -1,6 +1,6 @@
-//! The courses of a learner with the progress in each, as learners, their teachers and dashboards see them.
+//! A learner's study: the courses with the progress in each, totals, and the progress rows.
 //!
-//! Not here: how progress is derived from rows (`carrel_model::derive`).
+//! Not here: how figures are derived from rows (`carrel_model::derive`, `carrel_overview`).
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,18 @@ use carrel_model::{
     Slug, UserId,
     content::{Cover, Hours},
     derive::course_completion,
-    lattice::DecisionStatus,
+    lattice::{DecisionStatus, ItemKind, Progress, REVIEW, Row, RowKey, RowType},
     wire::CourseReply,
 };
+use carrel_overview::{DAY_START, Overview, StudyRows, Today, day_start_min};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{DomainError, DomainResult};
-use crate::store::{Listed, Store, StoreError, tx::EnrolledCourse};
+use crate::store::{
+    Listed, Store, StoreError,
+    tx::{EnrolledCourse, Tx},
+};
 
 /// A course in which a learner is enrolled, or has requested to be, with the learner's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -93,4 +97,46 @@ impl Store {
         })
         .await
     }
+    /// Returns the totals of a learner up to the study day at `now_ms`. `off_min`: the learner's time zone; `None`: that
+    /// of the last session, or UTC.
+    pub async fn overview(
+        &self,
+        user: UserId,
+        off_min: Option<i16>,
+        now_ms: i64,
+    ) -> DomainResult<(Today, Overview)> {
+        let read = self.read("overview", move |tx| {
+            let rows = StudyRows {
+                sessions: tx.sessions(user)?,
+                stories: tx.progress(user, Some(ItemKind::Story), 0, u32::MAX)?.items,
+                sections_done: tx.count_finished_sections(user)?,
+                quizzes_taken: tx.count_quizzes_taken(user)?,
+            };
+            let last = rows.sessions.iter().max_by_key(|s| (s.started_ms, s.id));
+            let off_min = off_min.or_else(|| last?.off_min).unwrap_or(0);
+            let today = Today::at(now_ms, off_min, day_start(tx, user)?);
+            Ok::<_, StoreError>((today, Overview::of(&rows, today)))
+        });
+        Ok(read.await?)
+    }
+    /// Returns a page of a learner's progress, by kind and item.
+    pub async fn progress_page(
+        &self,
+        user: UserId,
+        kind: Option<ItemKind>,
+        offset: u64,
+        limit: u32,
+    ) -> DomainResult<Listed<Progress>> {
+        let read = self.read("progress_page", move |tx| tx.progress(user, kind, offset, limit));
+        Ok(read.await?)
+    }
+}
+
+/// Returns the minutes after midnight at which the learner's study day starts.
+pub(super) fn day_start(tx: &dyn Tx, user: UserId) -> Result<i32, StoreError> {
+    let stored = tx.row(user, &RowKey::of(RowType::Kv, &[REVIEW, DAY_START]))?;
+    Ok(day_start_min(match &stored {
+        Some(Row::Kv(kv)) => Some(kv.value.as_str()),
+        _ => None,
+    }))
 }

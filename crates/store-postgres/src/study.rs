@@ -1,10 +1,13 @@
 //! The courses of a learner in one statement.
 
-use carrel_model::{Hlc, ItemId, Slug, UserId};
+use carrel_model::{
+    Hlc, ItemId, Slug, UserId,
+    lattice::{ItemKind, Progress, Session},
+};
 use carrel_sqlite::rows::NEVER;
 use carrel_store::{
     Result, StoreError,
-    tx::{EnrolledCourse, LearnerCourseTx, Listed, decision_status_of},
+    tx::{EnrolledCourse, Listed, StudyTx, decision_status_of, kinds_of},
 };
 use tokio_postgres::Row;
 
@@ -49,7 +52,7 @@ fn enrolled_course(row: &Row) -> Result<Option<EnrolledCourse>> {
     }))
 }
 
-impl LearnerCourseTx for PgTx<'_> {
+impl StudyTx for PgTx<'_> {
     fn enrolled_courses(
         &self,
         user: UserId,
@@ -66,5 +69,33 @@ impl LearnerCourseTx for PgTx<'_> {
         let total: i64 = total.map_or(Ok(0), |row| get(&row, 0))?;
         let items = items.into_iter().flatten().collect();
         Ok(Listed { items, total: total.unsigned_abs() })
+    }
+    fn sessions(&self, user: UserId) -> Result<Vec<Session>> {
+        self.select("WHERE user_id = $1", &[&bytes(&user.0)])
+    }
+    fn progress(
+        &self,
+        user: UserId,
+        kind: Option<ItemKind>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<Progress>> {
+        let (user, kinds) = (bytes(&user.0), kinds_of(kind));
+        let (offset, limit) = (i64::try_from(offset).unwrap_or(i64::MAX), i64::from(limit));
+        let filter = "WHERE user_id = $1 AND kind = ANY($2)";
+        let page = format!("{filter} ORDER BY kind, item LIMIT $3 OFFSET $4");
+        let items = self.select(&page, &[&user, &kinds, &limit, &offset])?;
+        let count = format!("SELECT count(*) FROM progress {filter}");
+        let total = self.count(&count, &[&user, &kinds])? as u64;
+        Ok(Listed { items, total })
+    }
+    fn count_finished_sections(&self, user: UserId) -> Result<u32> {
+        let sql = "SELECT count(*) FROM progress WHERE user_id = $1 AND kind = 'section' AND done_ms < $2";
+        Ok(u32::try_from(self.count(sql, &[&bytes(&user.0), &NEVER])?).unwrap_or(u32::MAX))
+    }
+    fn count_quizzes_taken(&self, user: UserId) -> Result<u32> {
+        let sql =
+            "SELECT count(DISTINCT quiz) FROM attempt WHERE user_id = $1 AND submitted_ms < $2";
+        Ok(u32::try_from(self.count(sql, &[&bytes(&user.0), &NEVER])?).unwrap_or(u32::MAX))
     }
 }

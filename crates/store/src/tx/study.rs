@@ -1,6 +1,9 @@
-//! The courses of one learner, with the progress in each.
+//! The courses of one learner with the progress in each, and the rows from which totals are computed.
 
-use carrel_model::{Hlc, ItemId, Slug, UserId, lattice::DecisionStatus};
+use carrel_model::{
+    Hlc, ItemId, Slug, UserId,
+    lattice::{DecisionStatus, ItemKind, Progress, Session},
+};
 
 use super::Listed;
 use crate::Result;
@@ -21,7 +24,7 @@ pub struct EnrolledCourse {
     pub last_activity_ms: Option<i64>,
 }
 
-pub trait LearnerCourseTx {
+pub trait StudyTx {
     /// Returns a page of a learner's courses in one statement: the latest activity first and those without activity
     /// last, then the latest request first, then by id. `course`: only this one.
     fn enrolled_courses(
@@ -31,4 +34,18 @@ pub trait LearnerCourseTx {
         offset: u64,
         limit: u32,
     ) -> Result<Listed<EnrolledCourse>>;
+    /// Returns all sessions of a learner.
+    fn sessions(&self, user: UserId) -> Result<Vec<Session>>;
+    /// Returns a page of a learner's progress, by kind and item. `kind`: only this kind.
+    fn progress(
+        &self,
+        user: UserId,
+        kind: Option<ItemKind>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<Progress>>;
+    /// Returns the number of finished sections of a learner.
+    fn count_finished_sections(&self, user: UserId) -> Result<u32>;
+    /// Returns the number of distinct quizzes with a submitted attempt of a learner.
+    fn count_quizzes_taken(&self, user: UserId) -> Result<u32>;
 }

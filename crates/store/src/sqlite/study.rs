@@ -1,13 +1,16 @@
 //! The courses of a learner in one statement.
 
-use carrel_model::{Hlc, ItemId, Slug, UserId};
-use carrel_sqlite::rows::NEVER;
+use carrel_model::{
+    Hlc, ItemId, Slug, UserId,
+    lattice::{ItemKind, Progress, Session},
+};
+use carrel_sqlite::rows::{self, NEVER};
 use rusqlite::{Row, named_params};
 
 use super::SqliteTx;
 use crate::{
     Result, StoreError,
-    tx::{EnrolledCourse, LearnerCourseTx, Listed, decision_status_of},
+    tx::{EnrolledCourse, Listed, StudyTx, decision_status_of, kinds_of},
 };
 
 /// Reads the rows of one learner once each, and groups them by course: the text of an item before the first `/`.
@@ -34,6 +37,13 @@ const COURSES: &str = "WITH studied AS MATERIALIZED (
 const COUNT: &str = "SELECT count(*) FROM kv
     WHERE user_id = ?1 AND ns = 'enrolment' AND value = 'true' AND (?2 IS NULL OR key = ?2)";
 
+/// A learner's progress of some kinds, which are `?2` as JSON.
+const PROGRESS: &str = "WHERE user_id = ?1 AND kind IN (SELECT value FROM json_each(?2))";
+const FINISHED_SECTIONS: &str =
+    "SELECT count(*) FROM progress WHERE user_id = ?1 AND kind = 'section' AND done_ms < ?2";
+const QUIZZES_TAKEN: &str =
+    "SELECT count(DISTINCT quiz) FROM attempt WHERE user_id = ?1 AND submitted_ms < ?2";
+
 /// Returns `None` for a request that names no course: the key of a register may be any text.
 fn enrolled_course(row: &Row<'_>) -> Result<Option<EnrolledCourse>> {
     let Ok(course) = Slug::new(row.get::<_, String>("course")?) else { return Ok(None) };
@@ -50,7 +60,7 @@ fn enrolled_course(row: &Row<'_>) -> Result<Option<EnrolledCourse>> {
     }))
 }
 
-impl LearnerCourseTx for SqliteTx<'_> {
+impl StudyTx for SqliteTx<'_> {
     fn enrolled_courses(
         &self,
         user: UserId,
@@ -75,6 +85,33 @@ impl LearnerCourseTx for SqliteTx<'_> {
             .query_row((user.0.as_bytes(), course.map(Slug::as_str)), |r| r.get(0))?;
         Ok(Listed { items, total: total.unsigned_abs() })
     }
+    fn sessions(&self, user: UserId) -> Result<Vec<Session>> {
+        Ok(rows::query(self, "WHERE user_id = ?1", [user.0.as_bytes()])?)
+    }
+    fn progress(
+        &self,
+        user: UserId,
+        kind: Option<ItemKind>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<Progress>> {
+        let kinds = serde_json::to_string(&kinds_of(kind)).unwrap_or_default();
+        let page = format!("{PROGRESS} ORDER BY kind, item LIMIT ?3 OFFSET ?4");
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let items = rows::query(self, &page, (user.0.as_bytes(), &kinds, limit, offset))?;
+        let total: i64 = self
+            .prepare_cached(&format!("SELECT count(*) FROM progress {PROGRESS}"))?
+            .query_row((user.0.as_bytes(), &kinds), |r| r.get(0))?;
+        Ok(Listed { items, total: total.unsigned_abs() })
+    }
+    fn count_finished_sections(&self, user: UserId) -> Result<u32> {
+        let mut stmt = self.prepare_cached(FINISHED_SECTIONS)?;
+        Ok(stmt.query_row((user.0.as_bytes(), NEVER), |r| r.get(0))?)
+    }
+    fn count_quizzes_taken(&self, user: UserId) -> Result<u32> {
+        let mut stmt = self.prepare_cached(QUIZZES_TAKEN)?;
+        Ok(stmt.query_row((user.0.as_bytes(), NEVER), |r| r.get(0))?)
+    }
 }
 
 #[cfg(test)]
@@ -85,9 +122,11 @@ mod tests {
 
     #[test]
     fn a_learners_courses_are_found_by_index() {
-        for sql in [COURSES, COUNT] {
+        let progress = format!("SELECT * FROM progress {PROGRESS} ORDER BY kind, item LIMIT 9");
+        let sessions = "SELECT * FROM study_session WHERE user_id = ?1";
+        for sql in [COURSES, COUNT, &progress, sessions, FINISHED_SECTIONS, QUIZZES_TAKEN] {
             let plan = plan(sql);
-            for table in ["kv", "decision", "study_session", "progress", "publication"] {
+            for table in ["kv", "decision", "study_session", "progress", "publication", "attempt"] {
                 assert!(!plan.contains(&format!("SCAN {table}")), "{plan}");
             }
             for alias in ["k", "d", "p"] {
