@@ -4,6 +4,20 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a repeated report of study counts twice",
+        file: "crates/server/src/http/progress.rs",
+        good: "        session: session_id(headers),",
+        bad: "        session: SessionId(carrel_store::new_id()),",
+        tests: api!("a_repeated_report_of_study_counts_once"),
+    },
+    Mutant {
+        name: "a repeated report of study moves its session",
+        file: "crates/server/src/domain/rows.rs",
+        good: "if spent_ms > 0 && !tx.has_row(user, &session.key())? {",
+        bad: "if spent_ms > 0 {",
+        tests: api!("a_repeated_report_of_study_counts_once"),
+    },
+    Mutant {
         name: "courses without activity come first",
         file: "crates/store/src/sqlite/study.rs",
         good: "ORDER BY e.last_ms DESC NULLS LAST, e.hlc DESC",

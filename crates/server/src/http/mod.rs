@@ -16,6 +16,7 @@ mod layers;
 mod learner;
 mod me;
 mod openapi;
+mod progress;
 pub mod routes;
 pub mod start_page;
 mod sync;

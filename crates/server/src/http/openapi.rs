@@ -22,7 +22,11 @@ use super::{
         title = "Carrel server",
         description = "Accounts, catalogue, blobs and sync. Errors are `application/problem+json` (`Problem`)."
     ),
-    components(schemas(carrel_model::wire::Problem, carrel_model::lattice::Row))
+    components(schemas(
+        carrel_model::wire::Problem,
+        carrel_model::lattice::Row,
+        super::progress::StoryUpdate
+    ))
 )]
 struct Document;
 

@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, courses, dictionaries, health, learner, me, openapi, start_page, sync,
-    updates,
+    auth, blobs, catalogue, courses, dictionaries, health, learner, me, openapi, progress,
+    start_page, sync, updates,
 };
 
 /// Returns all routes.
@@ -46,6 +46,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(SignedIn, routes!(me::own_analytics)),
         Entry::new(SignedIn, routes!(learner::update_progress)),
         Entry::new(SignedIn, routes!(learner::progress)),
+        Entry::new(SignedIn, routes!(progress::own_progress)),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),

@@ -1,10 +1,13 @@
-//! The signed-in learner: profile, own progress, dashboard, and totals.
+//! The signed-in learner: profile, own progress, dashboard, totals, and reports of studying a story.
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 use carrel_model::Slug;
 use serde_json::{Value, json};
 
-use super::support::{NOW, TestServer, device, progress};
+use super::support::{NOW, Reply, TestServer, device, progress};
 
 const HOUR: i64 = 3_600_000;
 
@@ -127,4 +130,126 @@ async fn analytics_are_the_totals_of_the_learners_rows() {
     }
     let other: Value = server.get("/api/me/analytics", &amin.access_token).await.ok();
     assert_eq!(other["totalMs"], 0);
+}
+
+/// Reports studying a story under a request id.
+async fn report(server: &TestServer, token: &str, id: &str, body: &Value) -> Reply {
+    let request = Request::post("/api/progress/update")
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .header("x-request-id", id);
+    server.send(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+fn story_update(percent: f64, seconds: f64) -> Value {
+    json!({"storyId": "the-flood", "completionPercentage": percent, "timeSpent": seconds})
+}
+
+#[tokio::test]
+async fn a_repeated_report_of_study_counts_once() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let amin = server.learner("amin").await;
+    let total = async || {
+        let found: Value = server.get("/api/me/analytics", &noor.access_token).await.ok();
+        found["totalMs"].as_i64().unwrap()
+    };
+    for id in ["first", "1b4e28ba-2fa1-11d2-883f-0016d3cca427"] {
+        let mut rows = Value::Null;
+        for repetition in 0..6 {
+            let reply = report(&server, &noor.access_token, id, &story_update(40.0, 60.0)).await;
+            let row = &reply.ok::<Value>()["results"][0];
+            assert_eq!((&row["code"], &row["row"]["percent"]), (&json!("ok"), &json!(4_000)));
+            server.clock.advance(60_000);
+            // A repetition changes nothing, also not the start of the session.
+            let pulled = server.pull(&noor.access_token, 0).await;
+            assert!(repetition == 0 || pulled == rows, "{pulled}");
+            rows = pulled;
+        }
+    }
+    assert_eq!(total().await, 2 * 60_000);
+    // Overlapping time counts once.
+    report(&server, &noor.access_token, "c", &story_update(41.0, 600.0)).await;
+    report(&server, &noor.access_token, "d", &story_update(41.0, 300.0)).await;
+    assert_eq!(total().await, 2 * 60_000 + 600_000);
+    // The rows are those of a push: devices pull them, and the session has the id of the request.
+    let pulled = server.pull(&noor.access_token, 0).await;
+    let rows = pulled["rows"].as_array().unwrap();
+    let sessions: Vec<&Value> =
+        rows.iter().map(|r| &r["row"]).filter(|row| row["type"] == "session").collect();
+    assert_eq!((rows.len(), sessions.len()), (5, 4));
+    let session = sessions.iter().find(|s| s["id"] == "1b4e28ba-2fa1-11d2-883f-0016d3cca427");
+    let session = session.unwrap();
+    assert_eq!((&session["item"], &session["activeMs"]), (&json!("the-flood"), &json!(60_000)));
+    assert_eq!((&session["day"], &session["device"]), (&json!("2026-09-21"), &json!(device(1))));
+    // The same id of another learner is another session.
+    report(&server, &amin.access_token, "first", &story_update(1.0, 60.0)).await;
+    let other: Value = server.get("/api/me/analytics", &amin.access_token).await.ok();
+    assert_eq!(other["totalMs"], 60_000);
+}
+
+#[tokio::test]
+async fn reports_are_merged_like_pushed_rows() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let percent = async |id: &str, percent: f64| {
+        let reply = report(&server, &noor.access_token, id, &story_update(percent, 0.0)).await;
+        reply.ok::<Value>()["results"][0]["row"].clone()
+    };
+    assert_eq!(percent("a", 29.29).await["percent"], 2_929);
+    assert_eq!(percent("b", 10.0).await["percent"], 2_929);
+    let done = percent("c", 100.0).await;
+    server.clock.advance(60_000);
+    let again = percent("d", 100.0).await;
+    assert_eq!((&done["percent"], &done["doneMs"]), (&json!(10_000), &json!(NOW)));
+    assert_eq!(again["doneMs"], NOW);
+    // The learner begins the story again on a device; a later report belongs to the new run.
+    let row = json!({"type": "progress", "kind": "story", "item": "the-flood", "generation": 2, "percent": 0});
+    server.push(&noor.access_token, &[row]).await.ok::<Value>();
+    let restarted = percent("e", 25.0).await;
+    assert_eq!((&restarted["generation"], &restarted["percent"]), (&json!(2), &json!(2_500)));
+    // No time, no session.
+    assert_eq!(server.rows_of("study_session"), 0);
+    let list: Value = server.get("/api/progress", &noor.access_token).await.ok();
+    assert_eq!((&list["total"], &list["items"][0]), (&json!(1), &restarted));
+    let media: Value = server.get("/api/progress?kind=media", &noor.access_token).await.ok();
+    assert_eq!(media["total"], 0);
+    for (field, value) in [
+        ("completionPercentage", json!(100.01)),
+        ("completionPercentage", json!(-1)),
+        ("completionPercentage", json!("40")),
+        ("completionPercentage", Value::Null),
+        ("timeSpent", json!(-1)),
+        ("timeSpent", json!(86_401)),
+        ("offMin", json!(841)),
+        ("storyId", json!("The Flood")),
+        ("storyId", json!(7)),
+    ] {
+        let mut body = story_update(1.0, 1.0);
+        body[field] = value;
+        let reply = report(&server, &noor.access_token, "x", &body).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    assert_eq!(server.rows_of("study_session"), 0);
+}
+
+#[tokio::test]
+async fn own_progress_is_listed_by_kind_and_item() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let rows: Vec<Value> = (0..5).map(|n| progress(&format!("c/l/s{n}"), 1_000)).collect();
+    server.push(&noor.access_token, &rows).await.ok::<Value>();
+    report(&server, &noor.access_token, "a", &story_update(1.0, 0.0)).await;
+    let items = async |query: &str| {
+        let uri = format!("/api/progress?{query}");
+        let page: Value = server.get(&uri, &noor.access_token).await.ok();
+        let items = page["items"].as_array().unwrap().iter();
+        let items: Vec<String> = items.map(|i| i["item"].as_str().unwrap().to_owned()).collect();
+        (items.join(" "), page["total"].as_u64().unwrap())
+    };
+    assert_eq!(items("pageSize=2").await, ("c/l/s0 c/l/s1".into(), 6));
+    assert_eq!(items("pageSize=2&page=3").await, ("c/l/s4 the-flood".into(), 6));
+    assert_eq!(items("kind=story").await, ("the-flood".into(), 1));
+    let reply = server.get("/api/progress?kind=book", &noor.access_token).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
 }
