@@ -60,8 +60,7 @@ pub fn apply(
     actions: &[Action],
     done: &mut dyn FnMut(&Action, Change) -> Result<(), BoxError>,
 ) -> Result<Vec<String>, ApplyError> {
-    let administrators = || store.counts().map(|counts| counts.administrators);
-    let before = administrators().map_err(ApplyError::Store)?;
+    let before = store.administrators().map_err(ApplyError::Store)?;
     let mut skipped = Vec::new();
     for action in actions {
         match apply_one(store, action) {
@@ -70,7 +69,7 @@ pub fn apply(
             Err(Refusal::Failed(error)) => return Err(ApplyError::Store(error)),
         }
     }
-    let after = administrators().map_err(ApplyError::Store)?;
+    let after = store.administrators().map_err(ApplyError::Store)?;
     if before > 0 && after == 0 { Err(ApplyError::LastAdministrator) } else { Ok(skipped) }
 }
 

@@ -98,6 +98,10 @@ pub trait Directory {
     /// Returns the mark of the tenant in exported files.
     fn tenant(&self) -> &str;
     fn counts(&self) -> Reading<Counts>;
+    /// Returns `Counts::administrators` alone, which is asked before and after each batch of changes.
+    fn administrators(&self) -> Reading<u64> {
+        Ok(self.counts()?.administrators)
+    }
     fn person_by_id(&self, id: UserId) -> Reading<Option<Person>>;
     fn person_by_source_id(&self, id: &str) -> Reading<Option<Person>>;
     fn person_by_login_key(&self, key: &str) -> Reading<Option<Person>>;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use carrel_model::UserId;
+use carrel_people::EndedSignIn;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -29,6 +30,12 @@ impl Event {
         match self {
             Self::RowsChanged { user, .. } | Self::SignInEnded { user, .. } => user,
         }
+    }
+}
+
+impl From<EndedSignIn> for Event {
+    fn from(EndedSignIn { user, sign_in }: EndedSignIn) -> Self {
+        Self::SignInEnded { user, sign_in }
     }
 }
 

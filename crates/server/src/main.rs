@@ -1,6 +1,7 @@
 //! The program `carrel-server`: the command line and the output. The library implements the commands.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod roster_commands;
 mod token_commands;
 mod user_commands;
 
@@ -147,6 +148,11 @@ enum Command {
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
+    },
+    /// Import, export and undo lists of people and classes (docs/ROSTERS.md).
+    Roster {
+        #[command(subcommand)]
+        command: roster_commands::RosterCommand,
     },
     /// Manage enrolment tokens, with which people register and are enrolled in courses.
     Token {
@@ -378,6 +384,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
+        Command::Roster { command } => return roster_commands::run(command).await,
         Command::Token { command } => token_commands::run(command).await?,
         Command::User { command } => user_commands::run(command).await?,
         Command::Backup { file, data } => {

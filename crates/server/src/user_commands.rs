@@ -5,6 +5,7 @@
 use std::{io::Read, path::PathBuf};
 
 use carrel_model::wire::Role;
+use carrel_roster::{State, role_name};
 use carrel_server::{
     Clock, DataDir, Error, SystemClock,
     domain::accounts::NewAccount,
@@ -61,6 +62,16 @@ pub enum RoleName {
     Administrator,
 }
 
+impl RoleName {
+    pub fn role(self) -> Role {
+        match self {
+            Self::Student => Role::Student,
+            Self::Instructor => Role::Instructor,
+            Self::Administrator => Role::Administrator,
+        }
+    }
+}
+
 /// Runs a command and prints its result.
 pub async fn run(command: UserCommand) -> Result<(), Error> {
     match command {
@@ -88,10 +99,19 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
         }
         UserCommand::List { data } => {
             let data = DataDir::open_existing(config_of(data)?)?;
-            for account in data.store.accounts().await? {
-                let role = format!("{:?}", account.user.role).to_lowercase();
-                let state = if account.password.is_empty() { "  (disabled)" } else { "" };
-                println!("{:<24} {role:<14} {}{state}", account.user.login, account.user.name);
+            for person in data.store.people().await? {
+                let state = match person.state {
+                    _ if person.is_disabled => "  (disabled)",
+                    State::Active => "",
+                    State::Suspended => "  (suspended)",
+                    State::Left => "  (left)",
+                };
+                println!(
+                    "{:<24} {:<14} {}{state}",
+                    person.login,
+                    role_name(person.role),
+                    person.name
+                );
             }
             Ok(())
         }
@@ -119,11 +139,7 @@ async fn add_user(
     role: RoleName,
     from_stdin: bool,
 ) -> Result<(), Error> {
-    let role = match role {
-        RoleName::Student => Role::Student,
-        RoleName::Instructor => Role::Instructor,
-        RoleName::Administrator => Role::Administrator,
-    };
+    let role = role.role();
     let secret = password_of(from_stdin)?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
     let (id, login) = (user.id, user.login.clone());

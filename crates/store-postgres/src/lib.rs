@@ -17,6 +17,7 @@ mod epoch;
 mod error;
 mod jobs;
 mod migrate;
+mod people;
 mod pool;
 mod rows;
 mod search;

@@ -21,7 +21,8 @@ macro_rules! migration {
 pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "rows", "0001_rows"),
     migration!(2, "server", "0002_server"),
-    migration!(3, "enrolments", "0003_enrolments"),
+    migration!(3, "people", "0003_people"),
+    migration!(4, "enrolments", "0004_enrolments"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

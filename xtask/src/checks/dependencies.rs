@@ -120,12 +120,18 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-release", "carrel-testkit"],
     ),
     ("carrel-release", &["carrel-model", "carrel-update"], &[]),
-    ("carrel-store", &["carrel-model", "carrel-sqlite", "carrel-precis"], &[]),
-    ("carrel-store-postgres", &["carrel-model", "carrel-sqlite", "carrel-store"], &[]),
+    ("carrel-store", &["carrel-model", "carrel-sqlite", "carrel-precis", "carrel-roster"], &[]),
+    (
+        "carrel-store-postgres",
+        &["carrel-model", "carrel-roster", "carrel-sqlite", "carrel-store"],
+        &[],
+    ),
+    ("carrel-people", &["carrel-model", "carrel-store", "carrel-precis", "carrel-roster"], &[]),
     (
         "carrel-server",
         &[
             "carrel-model",
+            "carrel-people",
             "carrel-store",
             "carrel-store-postgres",
             "carrel-package",
@@ -169,6 +175,7 @@ const ALL: &[&str] = &[
     "carrel-server",
     "carrel-store",
     "carrel-store-postgres",
+    "carrel-people",
     "carrel-testkit",
     "carrel-update",
     "carrel-release",

@@ -4,6 +4,13 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a suspended person signs in",
+        file: "crates/store/src/sqlite/people.rs",
+        good: "WHERE a.id = ?1 AND coalesce(p.state, 'active') = 'active' AND coalesce(p.disabled, 0) = 0\";",
+        bad: "WHERE a.id = ?1 AND coalesce(p.disabled, 0) = 0\";",
+        tests: api!("suspended_people_cannot_sign_in_until_they_return"),
+    },
+    Mutant {
         name: "a row with an error suspends the person of a full roster",
         file: "crates/roster/src/reconcile/people.rs",
         good: "                || self.seen.bad_people.contains(&key);",

@@ -4,6 +4,7 @@ use carrel_model::{
     DeviceId, UserId,
     wire::{Role, UserInfo},
 };
+use carrel_people::by_login;
 use carrel_precis as precis;
 
 use super::{DomainError, DomainResult};
@@ -77,12 +78,14 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
         || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
 }
 
-/// Finds the account of a typed login by its legacy key, which is more exact, or else by its PRECIS key.
-pub(super) fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
-    if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
-        return Ok(Some(found));
+/// Returns the account for a sign-in. For people who are suspended, disabled or have left, it is one without a
+/// password, so that the reply is that for a wrong password.
+fn sign_in_account(tx: &dyn Tx, stored: StoredAccount) -> Result<Account, StoreError> {
+    let mut account = Account::from(stored);
+    if !tx.is_active(account.user.id)? {
+        account.password.clear();
     }
-    precis::typed_username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
+    Ok(account)
 }
 
 /// Recreates the account of a certificate, with its id. Its role is student, since the certificate may be older than
@@ -170,7 +173,7 @@ impl Store {
         let login = login.to_owned();
         self.read("account", move |tx| {
             let Some(found) = by_login(tx, &login)? else { return Ok(None) };
-            let mut account = Account::from(found);
+            let mut account = sign_in_account(tx, found)?;
             if let Some(device) = device {
                 account.is_known_device = tx.has_signed_in(account.user.id, device)?;
             }
@@ -179,8 +182,11 @@ impl Store {
         .await
     }
     pub async fn account_by_id(&self, id: UserId) -> DomainResult<Option<Account>> {
-        let found = self.read("account_by_id", move |tx| tx.account_by_id(id)).await?;
-        Ok(found.map(Account::from))
+        self.read("account_by_id", move |tx| {
+            let found = tx.account_by_id(id)?;
+            Ok::<_, DomainError>(found.map(|account| sign_in_account(tx, account)).transpose()?)
+        })
+        .await
     }
     /// Lists all accounts by login.
     pub async fn accounts(&self) -> DomainResult<Vec<Account>> {

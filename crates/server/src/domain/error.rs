@@ -1,6 +1,7 @@
 //! Errors of the domain rules.
 
 use carrel_model::{ErrorCode, UserId};
+use carrel_people::PeopleError;
 
 use super::enrolment_tokens::TokenRefusal;
 use crate::store::StoreError;
@@ -28,6 +29,19 @@ pub enum DomainError {
     BadToken(String),
     #[error("no enrolment token has the name {0:?}")]
     NoToken(String),
+    #[error("the account is suspended or disabled")]
+    NotActive,
+    #[error(transparent)]
+    People(PeopleError),
+}
+
+impl From<PeopleError> for DomainError {
+    fn from(e: PeopleError) -> Self {
+        match e {
+            PeopleError::Store(e) => Self::Store(e),
+            e => Self::People(e),
+        }
+    }
 }
 
 impl DomainError {
@@ -36,6 +50,8 @@ impl DomainError {
             Self::Store(e) => e.code(),
             Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
             Self::BadLogin(_) | Self::BadToken(_) => ErrorCode::InvalidRequest,
+            Self::People(e) => e.code(),
+            Self::NotActive => ErrorCode::BadCredentials,
             Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
             Self::Token(refusal) => refusal.code(),
         }
@@ -46,6 +62,7 @@ impl DomainError {
             Self::NoLogin(_) => "list the accounts with `user list`",
             Self::Token(_) => "ask for a new token, or sign in without one",
             Self::NoToken(_) => "list the tokens with `token list`",
+            Self::People(e) => e.hint(),
             _ => "",
         }
     }

@@ -16,6 +16,7 @@ mod facts;
 pub mod jobs;
 pub mod publishing;
 mod retention;
+mod rosters;
 pub mod rows;
 pub mod search;
 pub mod sessions;

@@ -6,7 +6,8 @@ use crate::store::{Store, StoreError, tx::Tx};
 /// Maximum number of rows of each kind deleted by a sign-in or refresh, which limits its duration.
 pub(super) const PURGED_PER_CALL: u32 = 20;
 
-/// Deletes sign-ins whose tokens have all expired, and open grades older than `OPEN_MS`: at most `limit` of each, or
+/// Deletes sign-ins whose tokens have all expired, open grades older than `OPEN_MS`, and the
+/// reverses of old imports: at most `limit` of each, or
 /// all if `None`. Returns the number of deleted rows.
 pub(super) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
     // By a clock that was never set, everything may have expired.
@@ -15,7 +16,9 @@ pub(super) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64,
     }
     let sign_ins = tx.delete_expired_sign_ins(now_ms, limit)?;
     // The attempt keeps its grade; without its open grade, no further answers count.
-    Ok(sign_ins + tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?)
+    let grades = tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?;
+    let changes = tx.delete_roster_changes(now_ms.saturating_sub(carrel_roster::UNDO_MS), limit)?;
+    Ok(sign_ins + grades + changes)
 }
 
 impl Store {

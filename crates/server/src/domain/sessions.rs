@@ -3,6 +3,7 @@
 //! Not here: the format of tokens (`tokens`), passwords (`password`), limits on attempts (`rate_limits`).
 
 use carrel_model::{DeviceId, UserId, wire::UserInfo};
+use carrel_people::{EndedSignIn, end_all};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
     events::Event,
     store::{
         SignedIn, Store, StoreError,
-        tx::{Redemption, StoredAccount, Tx},
+        tx::{PersonKey, Redemption, StoredAccount, Tx},
     },
     tokens::{AccountCertificate, RefreshToken},
 };
@@ -143,8 +144,10 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
             let account =
                 accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
             if let Some(account) = &account {
-                // The password was set after the restore, which ended this sign-in too.
-                if t.issued_ms < tx.sign_ins_from_ms(account.user.id)? {
+                // The password was set, or the account suspended, after the restore: that ended this sign-in too.
+                if t.issued_ms < tx.sign_ins_from_ms(account.user.id)?
+                    || !tx.is_active(account.user.id)?
+                {
                     return Ok(Rotated::Unknown);
                 }
                 tx.insert_sign_in(t.sign_in, account.user.id, t.device, "", now_ms)?;
@@ -230,17 +233,18 @@ fn reset_password(
     login: &str,
     password: &str,
     now_ms: i64,
-) -> DomainResult<(UserInfo, Vec<Uuid>)> {
-    let Some(account) = accounts::by_login(tx, login)? else {
+) -> DomainResult<(UserInfo, Vec<EndedSignIn>)> {
+    let Some(account) = carrel_people::by_login(tx, login)? else {
         return Err(DomainError::NoLogin(login.to_owned()));
     };
     let user = account.user;
-    tx.set_password(user.id, password)?;
-    tx.set_sign_ins_from_ms(user.id, now_ms)?;
-    let ended = tx.open_sign_ins(user.id)?;
-    for sign_in in &ended {
-        end(tx, *sign_in, now_ms)?;
+    if let Some(mut person) = tx.person(PersonKey::Id(user.id))? {
+        // Without a password, the account is disabled, and no import enables it.
+        person.is_disabled = password.is_empty();
+        tx.put_person(&person)?;
     }
+    tx.set_password(user.id, password)?;
+    let ended = end_all(tx, user.id, now_ms)?;
     Ok((user, ended))
 }
 
@@ -281,8 +285,19 @@ impl Store {
         })
         .await
     }
+    /// Opens a sign-in of an account whose password was verified.
+    ///
+    /// # Errors
+    /// `NotActive`.
     pub async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> DomainResult<()> {
-        Ok(self.write("open_sign_in", move |tx| open(tx, &sign_in, now_ms)).await?)
+        self.write("open_sign_in", move |tx| {
+            // The account may have been suspended while its password was verified.
+            if !tx.is_active(sign_in.user)? {
+                return Err(DomainError::NotActive);
+            }
+            Ok(open(tx, &sign_in, now_ms)?)
+        })
+        .await
     }
     /// Redeems a refresh token and stores the next access token. Reuse of a token ends its sign-in.
     pub async fn rotate_refresh_token(
@@ -317,10 +332,9 @@ impl Store {
         let login = login.to_owned();
         self.write_with_events("reset_password", move |tx, events| {
             let (user, ended) = reset_password(tx, &login, &password, now_ms)?;
-            events.extend(
-                ended.iter().map(|sign_in| Event::SignInEnded { user: user.id, sign_in: *sign_in }),
-            );
-            Ok::<_, DomainError>((user, ended.len()))
+            let count = ended.len();
+            events.extend(ended.into_iter().map(Event::from));
+            Ok::<_, DomainError>((user, count))
         })
         .await
     }

@@ -71,6 +71,10 @@ impl ApiError {
             ..Self::new(ErrorCode::Unauthenticated, detail)
         }
     }
+    /// The same for a login that does not exist, a wrong password, and an account that is not active.
+    pub fn bad_credentials() -> Self {
+        Self::new(ErrorCode::BadCredentials, "the login or the password is wrong")
+    }
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(ErrorCode::Forbidden, detail)
     }
@@ -178,6 +182,9 @@ impl From<DomainError> for ApiError {
             }
             DomainError::BadLogin(_) | DomainError::BadToken(_) => Self::invalid(e.to_string()),
             DomainError::NoLogin(_) | DomainError::NoToken(_) => Self::not_found(e.to_string()),
+            DomainError::People(_) => Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) },
+            // The same reply as for a wrong password: it does not tell that the account exists.
+            DomainError::NotActive => Self::bad_credentials(),
             DomainError::Token(_) => Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) },
             DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {

@@ -103,10 +103,7 @@ pub async fn login(
     let account = match verify_login(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {
-            return Err(ApiError::new(
-                ErrorCode::BadCredentials,
-                "the login or the password is wrong",
-            ));
+            return Err(ApiError::bad_credentials());
         }
         Err(error) => {
             attempt.refund();

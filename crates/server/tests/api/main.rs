@@ -27,6 +27,7 @@ mod openapi;
 mod postgres;
 mod refusals;
 mod restored;
+mod rosters;
 mod sockets;
 mod sqlite;
 mod start_page;

@@ -36,7 +36,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "single_characters", "0010_single_characters"),
     migration!(11, "enrolment_tokens", "0011_enrolment_tokens"),
     migration!(12, "study_days", "0012_study_days"),
-    migration!(13, "enrolments", "0013_enrolments"),
+    migration!(13, "people", "0013_people"),
+    migration!(14, "enrolments", "0014_enrolments"),
 ];
 
 /// Name of the database file in its folder.

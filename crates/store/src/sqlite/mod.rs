@@ -7,6 +7,7 @@ mod catalogue;
 mod engine;
 mod enrolment_tokens;
 mod jobs;
+mod people;
 mod rows;
 mod search;
 mod sessions;

@@ -8,6 +8,7 @@ mod accounts;
 mod catalogue;
 mod enrolment_tokens;
 mod jobs;
+mod people;
 mod rows;
 mod sessions;
 mod study;
@@ -20,12 +21,13 @@ pub use catalogue::{
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
+pub use people::{AuditRow, ClassKey, PeopleTx, PersonKey, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 pub use study::{EnrolledCourse, StudyTx};
 pub use values::{
-    EXCERPT_CHARS, decision_status_of, difficulty_text, kinds_of, passage_kind_of,
-    passage_kind_text, role_of, role_text,
+    EXCERPT_CHARS, decision_status_of, difficulty_text, kinds_of, member_role_of, member_role_text,
+    passage_kind_of, passage_kind_text, role_of, role_text, state_of,
 };
 
 use super::Result;
@@ -38,7 +40,16 @@ pub trait FactTx {
 
 /// All operations of a transaction.
 pub trait Tx:
-    FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + StudyTx + JobTx + EnrolmentTokenTx
+    FactTx
+    + AccountTx
+    + SessionTx
+    + CatalogueTx
+    + SearchTx
+    + RowTx
+    + StudyTx
+    + JobTx
+    + EnrolmentTokenTx
+    + PeopleTx
 {
 }
 impl<T> Tx for T where
@@ -51,5 +62,6 @@ impl<T> Tx for T where
         + StudyTx
         + JobTx
         + EnrolmentTokenTx
+        + PeopleTx
 {
 }

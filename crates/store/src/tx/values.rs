@@ -5,6 +5,7 @@ use carrel_model::{
     lattice::{DecisionStatus, ItemKind},
     wire::{Role, SearchKind},
 };
+use carrel_roster::{MemberRole, State};
 
 /// Length of the excerpt of a search result in characters.
 pub const EXCERPT_CHARS: usize = 160;
@@ -23,6 +24,30 @@ pub fn role_of(text: &str) -> Role {
         "administrator" => Role::Administrator,
         "instructor" => Role::Instructor,
         _ => Role::Student,
+    }
+}
+
+/// Returns the state of a person. Someone with an unknown state, written by a newer release, cannot sign in.
+pub fn state_of(text: &str) -> State {
+    match text {
+        "active" => State::Active,
+        "left" => State::Left,
+        _ => State::Suspended,
+    }
+}
+
+pub fn member_role_text(role: MemberRole) -> &'static str {
+    match role {
+        MemberRole::Student => "student",
+        MemberRole::Instructor => "instructor",
+    }
+}
+
+/// Returns the role in a class; an unknown text gives no rights.
+pub fn member_role_of(text: &str) -> MemberRole {
+    match text {
+        "instructor" => MemberRole::Instructor,
+        _ => MemberRole::Student,
     }
 }
 

@@ -1,0 +1,189 @@
+//! Rosters on a server: import, sign-in of suspended people, undo, export, limits, the audit log.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    path::Path,
+    process::{Command, Output},
+};
+
+use axum::http::StatusCode;
+use carrel_people::rosters::{AppliedRoster, ImportedBy};
+use carrel_roster::{Approval, Options, Person, State, UNDO_MS};
+use serde_json::json;
+
+use super::support::{NOW, PASSWORD, TestServer, device, fixture};
+
+const LIST: &str = "id,login,name,role,class\n\
+                    1001,noor,Noor Khan,student,5A\n\
+                    1002,peter,Peter Ito,student,5A; 5B\n\
+                    2001,rossi,Tina Rossi,teacher,5A\n";
+
+fn file(text: &str) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn full() -> Options {
+    Options { full: true, ..Options::default() }
+}
+
+impl TestServer {
+    async fn import_roster(&self, text: &str, options: Options) -> AppliedRoster {
+        let store = &self.data_dir.store;
+        let comparison = store.compare_roster(file(text), options).await.unwrap();
+        let verdict = comparison.summary.verdict(&Approval::default());
+        let by = ImportedBy { actor: None, name: "list.csv".to_owned() };
+        store.apply_roster(&comparison, &verdict, by, NOW).await.unwrap()
+    }
+    async fn person(&self, login: &str) -> Person {
+        let people = self.data_dir.store.people().await.unwrap();
+        people.into_iter().find(|person| person.login == login).unwrap()
+    }
+    async fn exported(&self, classes: bool) -> String {
+        let mut out = tempfile::tempfile().unwrap();
+        self.data_dir.store.export_roster(out.try_clone().unwrap(), classes).await.unwrap();
+        out.seek(SeekFrom::Start(0)).unwrap();
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        text
+    }
+    async fn is_unchanged_by(&self, text: &str, options: Options) -> bool {
+        let comparison = self.data_dir.store.compare_roster(file(text), options).await.unwrap();
+        comparison.summary.is_unchanged() && comparison.summary.errors == 0
+    }
+    async fn status_of_sign_in(&self, login: &str) -> StatusCode {
+        let body = json!({"login": login, "password": PASSWORD, "deviceId": device(5)});
+        self.post("/api/auth/login", "", &body).await.status
+    }
+}
+
+#[tokio::test]
+async fn an_imported_list_and_its_export_change_nothing_afterwards() {
+    let server = TestServer::new();
+    server.learner("amin").await;
+    let applied = server.import_roster(LIST, Options::default()).await;
+    // Two classes, three people, four memberships.
+    assert_eq!((applied.applied, applied.held), (9, 0), "{:?}", applied.conflicts);
+    assert!(server.is_unchanged_by(LIST, full()).await);
+    let (people, classes) = (server.exported(false).await, server.exported(true).await);
+    assert_eq!(people.lines().count(), 5, "{people}");
+    assert!(server.is_unchanged_by(&people, full()).await, "{people}");
+    assert!(server.is_unchanged_by(&classes, Options::default()).await, "{classes}");
+    // Another server has other ids.
+    let other = TestServer::new();
+    let comparison = other.data_dir.store.compare_roster(file(&people), full()).await.unwrap();
+    assert_eq!((comparison.summary.other_tenant, comparison.summary.created_people), (4, 0));
+}
+
+#[tokio::test]
+async fn suspended_people_cannot_sign_in_until_they_return() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    server.import_roster("login,class\nnoor,5A\n", Options::default()).await;
+    assert_eq!(server.status_of_sign_in("noor").await, StatusCode::OK);
+    server.import_roster("login,status\nnoor,suspended\n", Options::default()).await;
+    assert_eq!(server.person("noor").await.state, State::Suspended);
+    assert_eq!(server.status_of_sign_in("noor").await, StatusCode::UNAUTHORIZED);
+    assert!(!server.accepts(&noor.access_token).await);
+    assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    server.import_roster("login\nnoor\n", Options::default()).await;
+    assert_eq!(server.status_of_sign_in("noor").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_import_is_undone_within_thirty_days() {
+    let server = TestServer::new();
+    server.learner("noor").await;
+    let store = &server.data_dir.store;
+    let applied = server
+        .import_roster("login,name,class\nnoor,Noor K,5A\nbo,Bo,5A\n", Options::default())
+        .await;
+    let late = store.undo_roster(applied.import, None, NOW + UNDO_MS).await.map(drop);
+    assert!(late.unwrap_err().to_string().contains("import"));
+    let undone = store.undo_roster(applied.import, None, NOW + 1).await.unwrap();
+    assert!(undone.conflicts.is_empty(), "{:?}", undone.conflicts);
+    assert_eq!(server.person("noor").await.name, "noor");
+    assert_eq!(server.person("bo").await.state, State::Left);
+    assert!(store.undo_roster(applied.import, None, NOW + 2).await.is_err());
+    // The undoing is an import too.
+    store.undo_roster(undone.import, None, NOW + 3).await.unwrap();
+    assert_eq!(server.person("noor").await.name, "Noor K");
+    assert_eq!(server.person("bo").await.state, State::Active);
+}
+
+#[tokio::test]
+async fn a_change_of_somebody_else_meanwhile_is_not_overwritten() {
+    let server = TestServer::new();
+    server.learner("noor").await;
+    let store = &server.data_dir.store;
+    let comparison =
+        store.compare_roster(file("login,name\nnoor,Noor A\n"), Options::default()).await.unwrap();
+    server.import_roster("login,name\nnoor,Noor B\n", Options::default()).await;
+    let verdict = comparison.summary.verdict(&Approval::default());
+    let by = ImportedBy { actor: None, name: "late.csv".to_owned() };
+    let applied = store.apply_roster(&comparison, &verdict, by, NOW).await.unwrap();
+    assert_eq!((applied.applied, applied.conflicts.len()), (0, 1));
+    assert_eq!(server.person("noor").await.name, "Noor B");
+}
+
+#[tokio::test]
+async fn every_change_has_a_line_in_the_audit_log() {
+    let server = TestServer::new();
+    let applied = server.import_roster(LIST, Options::default()).await;
+    let lines = server.data_dir.store.audit(100).await.unwrap();
+    assert_eq!(lines.len() as u64, applied.applied + 1);
+    let noor = server.person("noor").await.id;
+    let of_noor: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.subject == Some(noor))
+        .map(|line| line.action.as_str())
+        .collect();
+    assert_eq!(of_noor, ["membership.add", "person.create"]);
+    assert_eq!(lines.last().map(|line| line.action.as_str()), Some("roster.import"));
+}
+
+fn command(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_carrel-server"))
+        .arg("roster")
+        .args(arguments)
+        .arg("--data")
+        .arg(data)
+        .envs(fixture().variables(data))
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_command_shows_differences_applies_exports_and_undoes() {
+    let server = TestServer::new();
+    let folder = server.folder();
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list.csv");
+    std::fs::write(&list, LIST).unwrap();
+    let list = list.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = command(&folder, arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
+    };
+    let (is_ok, text) = run(&["import", list]);
+    assert!(is_ok && text.contains("line 2: new person noor \"Noor Khan\" Student"), "{text}");
+    assert!(text.contains("nothing was changed"), "{text}");
+    assert!(server.data_dir.store.people().await.unwrap().is_empty());
+    let (is_ok, text) = run(&["import", list, "--apply"]);
+    assert!(is_ok && text.contains("applied 9 changes as import 1; 0 are held"), "{text}");
+    let export = dir.path().join("people.csv");
+    let (is_ok, text) = run(&["export", export.to_str().unwrap()]);
+    assert!(is_ok, "{text}");
+    let (is_ok, text) = run(&["import", export.to_str().unwrap(), "--full", "--apply"]);
+    assert!(is_ok && text.contains("3 unchanged"), "{text}");
+    let (is_ok, text) = run(&["undo", "1"]);
+    assert!(is_ok && text.contains("undid 9 changes"), "{text}");
+    let bad = dir.path().join("bad.csv");
+    std::fs::write(&bad, "login,role\nbo,boss\n").unwrap();
+    let (is_ok, text) = run(&["import", bad.to_str().unwrap(), "--apply"]);
+    assert!(!is_ok && text.contains("error: line 2, column \"role\", value \"boss\""), "{text}");
+}
