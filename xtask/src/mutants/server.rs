@@ -4,6 +4,13 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "learners behind one address share a limit",
+        file: "crates/server/src/rate_limits.rs",
+        good: "            Some(learner) => learner.to_string(),\n",
+        bad: "            Some(_) => network(ip).to_string(),\n",
+        tests: api!("a_class_behind_one_address_is_not_locked_out"),
+    },
+    Mutant {
         name: "a repeated report of study counts twice",
         file: "crates/server/src/http/progress.rs",
         good: "        session: session_id(headers),",

@@ -220,8 +220,8 @@ pub struct PageQuery {
 
 /// Lists the courses of a learner with the progress in each: the last studied first. Students see their own only,
 /// administrators those of every learner.
-#[utoipa::path(get, path = "/api/users/{id}/courses", tag = "learner",
-    params(("id" = UserId, Path), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
+#[utoipa::path(get, path = "/api/users/{userId}/courses", tag = "learner",
+    params(("userId" = UserId, Path), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
     responses((status = 200, body = ListPage<LearnerCourse>), (status = 400), (status = 401), (status = 403),
         (status = 404)))]
 pub async fn courses_of_learner(

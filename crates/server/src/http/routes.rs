@@ -1,4 +1,4 @@
-//! The table of routes: the handler of each method and path, and the access it requires.
+//! The table of routes: the handler of each method and path, the access it requires, and its limit.
 //!
 //! The OpenAPI document, its `security` and the access tests are generated from this table. Method and path of a
 //! route are written once, at its handler.
@@ -11,8 +11,10 @@ use super::{
     auth, blobs, catalogue, courses, dictionaries, health, learner, me, openapi, progress,
     start_page, sync, updates,
 };
+use crate::rate_limits::RouteLimit;
 
-/// Returns all routes.
+/// Returns all routes. Not limited are what a device needs for its work (sync, blobs), whose size limits its requests,
+/// sign-ins, which have limits of their own, and what is read without a sign-in by monitors and before a sign-in.
 pub(super) fn table() -> Vec<Entry> {
     use Access::{Catalogue, Public, SignedIn};
     vec![
@@ -26,27 +28,28 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(auth::refresh)),
         Entry::new(Public, routes!(auth::logout)),
         Entry::new(SignedIn, routes!(auth::adopt)),
-        Entry::new(Catalogue, routes!(catalogue::courses)),
-        Entry::new(Catalogue, routes!(catalogue::course)),
-        Entry::new(Catalogue, routes!(catalogue::course_manifest)),
-        Entry::new(SignedIn, routes!(learner::enrol, learner::leave)),
-        Entry::new(Catalogue, routes!(courses::search_courses)),
-        Entry::new(Catalogue, routes!(courses::course_content)),
-        Entry::new(SignedIn, routes!(courses::enroll)),
-        Entry::new(SignedIn, routes!(courses::courses_of_learner)),
-        Entry::new(Catalogue, routes!(catalogue::stories)),
-        Entry::new(Catalogue, routes!(catalogue::story)),
-        Entry::new(Catalogue, routes!(catalogue::story_manifest)),
-        Entry::new(Catalogue, routes!(catalogue::search)),
+        Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::course_manifest)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(learner::enrol, learner::leave))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Catalogue, routes!(courses::search_courses)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(courses::course_content)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(courses::enroll)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(courses::courses_of_learner)).limited(&RouteLimit::REQUESTS),
+        Entry::new(Catalogue, routes!(catalogue::stories)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::story)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::story_manifest)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::search)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(blobs::blob)),
-        Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
-        Entry::new(SignedIn, routes!(me::profile)),
-        Entry::new(SignedIn, routes!(me::progress)),
-        Entry::new(SignedIn, routes!(me::dashboard)),
-        Entry::new(SignedIn, routes!(me::own_analytics)),
-        Entry::new(SignedIn, routes!(learner::update_progress)),
-        Entry::new(SignedIn, routes!(learner::progress)),
-        Entry::new(SignedIn, routes!(progress::own_progress)),
+        Entry::new(Catalogue, routes!(dictionaries::dictionaries)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(me::profile)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::progress)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::dashboard)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::own_analytics)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(learner::update_progress)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(learner::progress)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(progress::own_progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),
@@ -61,12 +64,15 @@ pub struct Route {
     /// Parameters are written as `{name}`.
     pub path: String,
     pub access: Access,
+    /// Name of the limit of its requests.
+    pub limit: Option<&'static str>,
 }
 
 /// Returns every route of the table.
 pub fn all_routes() -> Vec<Route> {
     let mut all = Vec::new();
-    for Entry { access, paths, .. } in table() {
+    for Entry { access, limit, paths, .. } in table() {
+        let limit = limit.map(|limit| limit.name);
         for (path, item) in paths.paths {
             let operations = [
                 (Method::GET, item.get),
@@ -76,7 +82,7 @@ pub fn all_routes() -> Vec<Route> {
                 (Method::DELETE, item.delete),
             ];
             for method in operations.into_iter().filter_map(|(m, operation)| operation.map(|_| m)) {
-                all.push(Route { method, path: path.clone(), access });
+                all.push(Route { method, path: path.clone(), access, limit });
             }
         }
     }

@@ -21,6 +21,7 @@ mod foreign;
 mod isolation;
 mod jobs;
 mod learner;
+mod limits;
 mod malformed;
 mod me;
 mod openapi;
