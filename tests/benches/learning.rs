@@ -46,6 +46,7 @@ pub async fn measure(table: &mut Table, http: Arc<dyn Http>, url: &str, dir: &Pa
     let account = client.register(url, "many", "Many", PASSWORD).await.expect("an account");
     add_reviews(&account, CARDS, ANSWERS_PER_CARD).await;
     queue(table, &account).await;
+    send_all(&account).await;
     answers(table, &account, dir).await;
     taps(table, &client, dir).await;
     client.close().await;
@@ -142,6 +143,11 @@ async fn queue(table: &mut Table, account: &OpenAccount) {
         50.0,
         "ms p99",
     );
+}
+
+/// Sends all rows to the server, so that nothing else writes while answers are measured.
+async fn send_all(account: &OpenAccount) {
+    while account.sync.sync_now().await.expect("synced").waiting > 0 {}
 }
 
 async fn answers(table: &mut Table, account: &OpenAccount, dir: &Path) {

@@ -128,11 +128,11 @@ export async function signIn(page, address) {
   await heading(page, "Library");
 }
 
-/** Returns approximately the accessible name of the focused element. */
+/** Returns approximately the accessible name of the focused element, "" for one that the app focused and Tab skips. */
 const focusedName = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
-    if (!e || e === document.body) return "";
+    if (!e || e === document.body || e.tabIndex < 0) return "";
     const label =
       e.getAttribute("aria-label") ??
       (e.labels?.[0]?.textContent || e.textContent || e.getAttribute("placeholder") || "");

@@ -134,6 +134,15 @@ async function readFocus(page) {
   return `${value("role")} "${value("name")}", description "${value("description")}"`;
 }
 
+/** Presses “Next question” and waits until question `number` is shown and has the focus. */
+async function pressNext(page, number) {
+  await press(page, /^Next question$/);
+  await see(page.getByText(`Question ${number} of 5`), `question ${number}`);
+  await expectThat(`the focus is on question ${number}`, () =>
+    page.evaluate(() => document.activeElement?.matches(".stage") || document.activeElement?.localName),
+  );
+}
+
 async function wrongAnswer(page) {
   await scenario("keyboard: a quiz, answered wrongly, as a screen reader reads it", async () => {
     await goTo(page, `#/read/${TEST_COURSE}/quiz/check`, "Springs");
@@ -161,25 +170,23 @@ async function wrongAnswer(page) {
       "",
     ].join("\n");
     compare(text);
-    await press(page, /^Next question$/);
-    await see(page.getByText("Question 2 of 5"), "the second question");
-    await act(page, "the next question", async () => undefined);
+    await pressNext(page, 2);
     // A choice by Space, gaps by typing, order by Space and arrows, pairs by letters.
     await tabTo(page, /A lake/);
     await act(page, "Space on a choice", key(page, "Space"));
     await press(page, /^Check$/);
-    await press(page, /^Next question$/);
+    await pressNext(page, 3);
     for (const word of ["rain", "cloud"]) {
       await tabTo(page, /^Gap/);
       await page.keyboard.type(word);
     }
     await act(page, "Enter in the last gap", key(page, "Enter"));
     await see(result, "the result of the gaps");
-    await press(page, /^Next question$/);
+    await pressNext(page, 4);
     await tabTo(page, /Position 1 of 3/);
     await act(page, "a move by keys", key(page, "Space", "ArrowDown", "Space"));
     await press(page, /^Check$/);
-    await press(page, /^Next question$/);
+    await pressNext(page, 5);
     await tabTo(page, /^source/);
     await act(page, "pairs by letters", key(page, "a", "b"));
     await press(page, /^Check$/);

@@ -5,6 +5,7 @@
 //! `carrel-tests` contains the measurements that need no window, `window::bench` the others.
 
 use crate::{
+    release_build,
     sh::{self, Result},
     window,
 };
@@ -21,6 +22,7 @@ pub fn run(args: &[String]) -> Result {
         command
             .args(["bench", "--package", "carrel-tests", "--bench", "budgets", "--locked", "--"])
             .args(parts);
+        release_build::set_flags(&mut command, &sh::root(), &sh::target());
         done = sh::run(&mut command);
     }
     if args.is_empty() || !windows.is_empty() {

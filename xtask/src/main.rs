@@ -17,6 +17,7 @@ mod platforms;
 mod postgres;
 mod programs;
 mod release;
+mod release_build;
 mod run;
 mod setup;
 mod sh;
@@ -54,6 +55,7 @@ usage: cargo xtask <command>
        [--bin-dir DIR]      programs in place of those of `bundle`; PART: app, server, rpm, windows
   release [--channel C] [--out DIR]
                       make the update feed from the installers in target/bundle; docs/UPDATES.md lists more options
+  reproduce           build the programs of a release here and in a copy in another folder, and compare them
   setup [PART]        install missing packages; PART: app, e2e, server, platforms, packages (default: app, e2e and
                       server)
   with-postgres CMD   run CMD with a temporary PostgreSQL cluster, whose address is in CARREL_TEST_POSTGRES
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
         "release" => release::run(&rest),
+        "reproduce" => release_build::reproduce(&rest),
         "packages" => packages::run(&rest),
         "setup" => setup::run(&rest),
         "with-postgres" => postgres::run(&rest),

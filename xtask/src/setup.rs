@@ -42,6 +42,8 @@ impl Part {
                 "xvfb",
                 "xdotool",
                 "dbus-daemon",
+                "at-spi2-core",
+                "systemd",
                 "webkit2gtk-driver",
                 "imagemagick",
                 "chromium",

@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
     Step { name: "window tests", run: window_tests },
     Step { name: "window media tests", run: media_window_tests },
     Step { name: "window programs", run: window_programs },
+    Step { name: "window names", run: window_names },
     Step { name: "founding budgets", run: founding_budgets },
 ];
 
@@ -275,6 +276,13 @@ fn window_programs() -> Result<Outcome> {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::programs::test())
+}
+
+fn window_names() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
+    }
+    passed(window::names::test())
 }
 
 fn founding_budgets() -> Result<Outcome> {

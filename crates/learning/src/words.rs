@@ -102,20 +102,44 @@ pub(crate) fn save(
     card: Option<&CardKey>,
     saved: bool,
 ) -> Result<()> {
-    let cards = Cards::load(tx.conn())?;
+    let keys: Vec<CardKey> = card.cloned().into_iter().chain([CardKey::of_item(word)]).collect();
+    let cards = Cards::of_cards(tx.conn(), &keys)?;
     let card = card.cloned().unwrap_or_else(|| cards.of_item(word));
-    let added: Vec<Review> = checked::query(tx.conn(), NOT_VOIDED, [])?;
-    let added: Vec<Review> =
-        added.into_iter().filter(|r| r.word == *word || cards.of(r) == card).collect();
+    let added = added_events(tx.conn(), &cards, word, &card)?;
     if !saved {
-        for review in added {
-            tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
+        for id in added {
+            tx.join(ReviewVoid { id, extra: Default::default() })?;
         }
     } else if added.is_empty() {
         let event = added_event(tx, id, word, &card)?;
         tx.join(event)?;
     }
     Ok(())
+}
+
+/// Condition for the "added" events that name a card; its second part is the condition of the index.
+const ADDED_CARD: &str = "AND card = ?1 AND card <> ''";
+/// Condition for the "added" events of a word.
+const ADDED_WORD: &str = "AND word = ?1";
+
+/// Returns the ids of the "added" events of a word and its card that are not voided. The time does not grow with the
+/// list.
+fn added_events(
+    conn: &Connection,
+    cards: &Cards,
+    word: &ItemId,
+    card: &CardKey,
+) -> Result<BTreeSet<EventId>> {
+    let of_word = |word: &ItemId| -> Result<Vec<Review>> {
+        checked::query(conn, &format!("{NOT_VOIDED} {ADDED_WORD}"), [word.as_str()])
+    };
+    let mut found = of_word(word)?;
+    found.extend(checked::query(conn, &format!("{NOT_VOIDED} {ADDED_CARD}"), [card.as_str()])?);
+    for item in cards.items_of(card) {
+        found.extend(of_word(&item)?);
+    }
+    found.retain(|review: &Review| review.word == *word || cards.of(review) == *card);
+    Ok(found.into_iter().map(|review| review.id).collect())
 }
 
 /// Returns the event that adds a word to the list now.
@@ -146,6 +170,12 @@ pub(crate) fn added_event(
 #[derive(Debug, Default)]
 pub(crate) struct Cards(BTreeMap<ItemId, CardKey>);
 
+const WORDS_OF_CARD: &str = "SELECT word FROM review WHERE card = ?1 AND card <> '' AND rating = 0 \
+                             UNION SELECT item FROM word_card WHERE card = ?1";
+/// As in `Cards::load`: the vocabularies on this device, then the least key of the reviews.
+const CARD_OF_WORD: &str = "SELECT coalesce((SELECT card FROM word_card WHERE item = ?1), (SELECT min(card) \
+                            FROM review WHERE word = ?1 AND card > '' AND card NOT LIKE 'item/%' AND rating = 0))";
+
 impl Cards {
     /// Reads the cards of all words.
     pub(crate) fn load(conn: &Connection) -> Result<Self> {
@@ -167,11 +197,6 @@ impl Cards {
     /// Reads the cards of the words that belong to one of `keys`, so that the time does not grow with the list. For other
     /// words the result has no card.
     pub(crate) fn of_cards(conn: &Connection, keys: &[CardKey]) -> Result<Self> {
-        let words_of_card = "SELECT word FROM review WHERE card = ?1 AND card <> '' AND rating = 0 \
-                             UNION SELECT item FROM word_card WHERE card = ?1";
-        // As in `load`: the vocabularies on this device, then the least key of the reviews.
-        let card_of_word = "SELECT coalesce((SELECT card FROM word_card WHERE item = ?1), (SELECT min(card) \
-                            FROM review WHERE word = ?1 AND card > '' AND card NOT LIKE 'item/%' AND rating = 0))";
         let mut cards = BTreeMap::new();
         let mut open = keys.to_vec();
         let mut seen = BTreeSet::new();
@@ -180,13 +205,13 @@ impl Cards {
                 continue;
             }
             let mut words: Vec<ItemId> = key.item().into_iter().collect();
-            let mut stmt = conn.prepare_cached(words_of_card)?;
+            let mut stmt = conn.prepare_cached(WORDS_OF_CARD)?;
             let mut rows = stmt.query([key.as_str()])?;
             while let Some(row) = rows.next()? {
                 words.extend(row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok()));
             }
             for word in words {
-                let mut stmt = conn.prepare_cached(card_of_word)?;
+                let mut stmt = conn.prepare_cached(CARD_OF_WORD)?;
                 let card: Option<String> = stmt.query_row([word.as_str()], |r| r.get(0))?;
                 if let Some(card) = card.and_then(|text| CardKey::new(text).ok()) {
                     // A card of the word itself is now this one, with the other words that belong to it.
@@ -242,4 +267,27 @@ fn words(conn: &Connection) -> Result<Vec<Word>> {
         first.into_iter().map(|(card, (saved_ms, item))| Word { item, card, saved_ms }).collect();
     words.sort_by(|a, b| b.saved_ms.cmp(&a.saved_ms).then_with(|| a.item.cmp(&b.item)));
     Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::query_plan;
+
+    /// Otherwise each answer and each added word would read the whole list, or all words of the vocabularies.
+    #[test]
+    fn the_words_of_one_card_are_found_by_an_index() {
+        for sql in [
+            WORDS_OF_CARD,
+            CARD_OF_WORD,
+            &format!("SELECT * FROM review {NOT_VOIDED} {ADDED_CARD}"),
+            &format!("SELECT * FROM review {NOT_VOIDED} {ADDED_WORD}"),
+        ] {
+            let plan = query_plan(sql);
+            assert!(
+                !plan.contains("SCAN review") && !plan.contains("SCAN word_card"),
+                "{sql}: {plan}"
+            );
+        }
+    }
 }

@@ -12,8 +12,10 @@ pub mod windows;
 
 use std::path::{Path, PathBuf};
 
+pub use app::tauri_cli;
+
 use crate::{
-    demo,
+    demo, release_build,
     setup::{self, Part},
     sh::{self, Result},
 };
@@ -97,7 +99,7 @@ pub fn build(options: &Options) -> Result<Vec<PathBuf>> {
     setup::install_node_modules("ui")?;
     let programs = match &options.bin_dir {
         Some(dir) => dir.clone(),
-        None => build_programs()?,
+        None => release_build::build(&sh::root())?,
     };
     if cfg!(windows) {
         println!(
@@ -111,15 +113,6 @@ pub fn build(options: &Options) -> Result<Vec<PathBuf>> {
         packages.push(server::build(options, &programs)?);
     }
     Ok(packages)
-}
-
-/// Builds the app with its UI, and the server; returns their folder.
-fn build_programs() -> Result<PathBuf> {
-    sh::run(sh::cargo().args(["build", "--release", "--locked", "--package", "carrel-server"]))?;
-    // The app is not a default member of the workspace.
-    let args = ["build", "--ci", "--no-bundle", "--", "--package", "carrel", "--locked"];
-    sh::run(app::tauri_cli().args(args))?;
-    Ok(sh::target().join("release"))
 }
 
 fn library(programs: &Path) -> Result<PathBuf> {

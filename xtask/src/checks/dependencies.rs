@@ -39,9 +39,10 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-precis", &[], &[]),
     ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
+    ("carrel-overview", &["carrel-model"], &[]),
     (
         "carrel-learning",
-        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling"],
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling", "carrel-overview"],
         &["carrel-testkit"],
     ),
     (

@@ -40,6 +40,11 @@ impl Screen {
         Ok(Self { _xvfb: xvfb, display: format!(":{number}"), _bus: bus, bus: address })
     }
 
+    /// Returns the address of the session bus.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
     /// Sets the environment of `command`, so that it opens its window on this screen.
     pub fn configure(&self, command: &mut Command) {
         command

@@ -279,25 +279,13 @@ pub(super) fn load(conn: &Connection) -> Result<Vec<CardRow>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::query_plan;
 
     /// Without an index, each answer would read all reviews of the learner.
     #[test]
     fn the_reviews_of_one_card_are_found_by_an_index() {
-        let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch(
-            "CREATE TABLE review (id, word, rating, at_ms, day, kind, card, params);
-             CREATE TABLE review_void (id PRIMARY KEY);
-             CREATE INDEX review_word ON review (word);",
-        )
-        .unwrap();
-        let migration = include_str!("../../../../migrations/user/0004_study_days.sql");
-        let index = migration.lines().find(|line| line.starts_with("CREATE INDEX review_card"));
-        conn.execute_batch(index.unwrap()).unwrap();
         for (clause, index) in [(OF_CARD, "review_card"), (OF_ITEM, "review_word")] {
-            let sql = format!("EXPLAIN QUERY PLAN {COLUMNS} WHERE {STANDING} {clause}");
-            let mut stmt = conn.prepare(&sql).unwrap();
-            let parameters = rusqlite::params_from_iter(vec!["x"; stmt.parameter_count()]);
-            let plan: String = stmt.query_row(parameters, |row| row.get(3)).unwrap();
+            let plan = query_plan(&format!("{COLUMNS} WHERE {STANDING} {clause}"));
             assert!(plan.contains(&format!("USING INDEX {index} ")), "{clause}: {plan}");
         }
     }

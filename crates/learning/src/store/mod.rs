@@ -83,6 +83,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "study_days",
         sql: include_str!("../../../../migrations/user/0004_study_days.sql"),
     },
+    Migration {
+        number: 5,
+        name: "words_of_cards",
+        sql: include_str!("../../../../migrations/user/0005_words_of_cards.sql"),
+    },
 ];
 
 /// Configuration of a store.
@@ -361,4 +366,15 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+/// Returns the query plan of a statement on an empty `user.db`, one step per line.
+#[cfg(test)]
+pub(crate) fn query_plan(sql: &str) -> String {
+    let mut conn = carrel_sqlite::open_in_memory().unwrap();
+    carrel_sqlite::migrate(&mut conn, MIGRATIONS, None, 0).unwrap();
+    let mut stmt = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let parameters = rusqlite::params_from_iter(vec!["x"; stmt.parameter_count()]);
+    let steps = stmt.query_map(parameters, |row| row.get::<_, String>(3)).unwrap();
+    steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
 }

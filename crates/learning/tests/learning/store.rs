@@ -219,12 +219,14 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     }
     store.close().await;
     drop(store);
-    // Not closed, and the last page is overwritten.
+    // Not closed, and the last leaf page with such a row is overwritten.
     fs::write(dir.path().join("user.lock"), "open\n").unwrap();
     let path = dir.path().join("user.db");
     let mut bytes = fs::read(&path).unwrap();
-    let last = bytes.len() / 4096 - 1;
-    bytes[last * 4096..(last + 1) * 4096].fill(0xa5);
+    const LEAF: u8 = 10;
+    let has_rows =
+        |page: &&mut [u8]| page[0] == LEAF && page.windows(5).any(|text| text == b"new/l");
+    bytes.chunks_mut(4096).rev().find(has_rows).unwrap().fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     let opened = store.opened();

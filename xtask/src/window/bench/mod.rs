@@ -25,6 +25,7 @@ use self::{
 use super::{driver::Window, scenario, screen::Screen};
 use crate::{
     demo::Demo,
+    release_build,
     setup::{self, Part},
     sh::{self, Result},
 };
@@ -93,6 +94,7 @@ fn build() -> Result {
     let mut command = sh::cargo();
     command.args(["build", "--profile", PROFILE, "--locked", "--quiet", "--package", "carrel"]);
     command.args(["--package", "carrel-server", "--bins", "--example", "empty-window"]);
+    release_build::set_flags(&mut command, &sh::root(), &sh::target());
     sh::run(&mut command)
 }
 
