@@ -10,6 +10,7 @@ mod byte_ranges;
 pub(crate) mod catalogue;
 mod courses;
 mod dictionaries;
+mod exercises;
 mod extract;
 mod health;
 mod layers;
