@@ -12,6 +12,7 @@ pub(crate) mod catalogue;
 mod codes;
 mod courses;
 mod dictionaries;
+mod exercises;
 mod extract;
 mod health;
 mod layers;

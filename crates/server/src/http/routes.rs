@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, auth, blobs, catalogue, codes, courses, dictionaries, health, learner, me, openapi,
-    progress, roster_routes, sheets, start_page, sync, updates,
+    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, learner, me,
+    openapi, progress, roster_routes, sheets, start_page, sync, updates,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -43,6 +43,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Catalogue, routes!(catalogue::story)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::story_manifest)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::search)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(exercises::exercises_of_story)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(blobs::blob)),
         Entry::new(Catalogue, routes!(dictionaries::dictionaries)).limited(&RouteLimit::COURSES),
         Entry::new(SignedIn, routes!(me::profile)).limited(&RouteLimit::REQUESTS),

@@ -271,3 +271,39 @@ async fn students_see_their_own_courses_only() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_exercises_of_a_story_are_those_of_the_app() {
+    use carrel_model::content::{Exercise, Story, story_exercises};
+    let server = TestServer::new();
+    let package = server.dir.path().join("the-ox");
+    std::fs::create_dir_all(&package).unwrap();
+    let story = r#"{"format":"carrel-story/1","id":"the-ox","title":"The Ox","lang":"en","level":2,"license":"CC0-1.0"}"#;
+    std::fs::write(package.join("story.json"), story).unwrap();
+    let text = "# The Ox\n\n##\n\nThe old ox walked slowly home. A dog barked behind the fence. \
+        The farmer opened the heavy gate. Night came over the quiet valley.\n";
+    std::fs::write(package.join("story.md"), text).unwrap();
+    let report = server.data_dir.import(&[package]).await.unwrap();
+    assert!(report.is_ok(), "{report:?}");
+    let uri = "/api/learning/exercises/story/the-ox";
+    let reply = server.get(&format!("{uri}?seed=7"), "").await;
+    let found: Value = reply.ok();
+    assert_eq!((&found["storyId"], &found["seed"]), (&json!("the-ox"), &json!(7)));
+    let story: Value = server.get("/api/stories/the-ox", "").await.ok();
+    let body = format!("/api/blobs/{}", story["body"].as_str().unwrap());
+    let story: Story = server.get(&body, "").await.ok();
+    let exercises: Vec<Exercise> = serde_json::from_value(found["exercises"].clone()).unwrap();
+    assert!(!exercises.is_empty());
+    assert_eq!(exercises, story_exercises(&story, None, 7));
+    let request =
+        Request::get(format!("{uri}?seed=7")).header("if-none-match", reply.header("etag"));
+    let again = server.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(server.get(uri, "").await.ok::<Value>()["seed"], 0);
+    for (uri, expected) in [
+        ("/api/learning/exercises/story/no-ox", StatusCode::NOT_FOUND),
+        ("/api/learning/exercises/story/the-ox?seed=-1", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(server.get(uri, "").await.status, expected, "{uri}");
+    }
+}

@@ -192,6 +192,7 @@ const EVERYBODY: &[&str] = &[
     "GET /api/me/dashboard",
     "GET /api/me/analytics",
     "GET /api/progress",
+    "GET /api/learning/exercises/story/{id}",
     "GET /api/stories",
     "GET /api/stories/{id}",
     "GET /api/stories/{id}/manifest",
