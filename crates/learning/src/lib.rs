@@ -27,6 +27,7 @@ mod words;
 use std::sync::Arc;
 
 pub use attempts::AttemptRecord;
+pub use carrel_overview::{Overview, RootTime, SUMMARY_DAYS, Summary};
 pub use carrel_scheduling::{
     MAX_RECOMMENDED, Recommendation, RecommendedWord, Urgency, learner_level, recommend,
 };
@@ -35,7 +36,6 @@ pub use completion::COMPLETED;
 pub use enrolment::Enrolment;
 pub use error::{Error, Result};
 pub use exercises::{ExerciseAnswer, ExerciseRun};
-pub use overview::{Overview, RootTime, SUMMARY_DAYS, Summary};
 pub use progress::{ProgressRecord, Step};
 pub use reviews::{
     Absence, CardDetails, CardMarks, CardSummary, MASTERY_CLASSES, MAX_PAST_REVIEWS, PastReview,

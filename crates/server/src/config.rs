@@ -103,6 +103,8 @@ pub struct Settings {
     /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
     /// times this number per login across all networks, and six times this number per network across all logins.
     pub login_attempts: u32,
+    /// Limits the requests of each learner, and of each network without a sign-in (docs/API.md, Limits).
+    pub route_limits: bool,
     /// `/health` reports an error if the disk has less free space than this.
     pub min_free_disk_mib: u64,
     /// Runs background jobs in this process.
@@ -165,6 +167,7 @@ impl Default for Settings {
             database_connect_s: 10,
             database_ca: None,
             login_attempts: 10,
+            route_limits: true,
             min_free_disk_mib: 256,
             run_jobs: true,
             keep_unused_blobs_hours: 7 * 24,

@@ -63,8 +63,8 @@ pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
             data.store.list(kind, None, Filter { limit: u32::MAX, ..Filter::default() }).await?;
         let page_size = found.items.len() as u32;
         write(&part.join(format!("{name}.json")), &page_json(&found, 1, page_size))?;
-        for summary in &found.items {
-            let Summary { id } = parse(&part, summary)?;
+        for publication in &found.items {
+            let Summary { id } = parse(&part, &publication.summary)?;
             let Some(published) = data.store.published(kind, &id).await? else { continue };
             write(&part.join(name).join(format!("{id}.json")), &published.reply)?;
             write(&part.join(name).join(id.as_str()).join("manifest.json"), &published.manifest)?;

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, io},
     export::Summary,
     publish::publish,
-    store::{Filter, Kind, StoreError},
+    store::{Filter, Kind, ListedPublication, StoreError},
 };
 
 /// Folder of the installed packs in the data folder.
@@ -106,7 +106,7 @@ async fn published(data: &DataDir) -> Result<Vec<Manifest>, Error> {
     let mut manifests = Vec::new();
     for kind in [Kind::Course, Kind::Story] {
         let all = Filter { limit: u32::MAX, ..Filter::default() };
-        for summary in data.store.list(kind, None, all).await?.items {
+        for ListedPublication { summary, .. } in data.store.list(kind, None, all).await?.items {
             let unreadable = |e| StoreError::unreadable("publication", e);
             let Summary { id } = serde_json::from_str(&summary).map_err(unreadable)?;
             let Some(published) = data.store.published(kind, &id).await? else { continue };

@@ -28,7 +28,7 @@ mod key_file;
 pub mod password;
 pub mod publish;
 pub mod push_validation;
-mod rate_limits;
+pub mod rate_limits;
 pub mod restore;
 pub mod server;
 pub mod signing;

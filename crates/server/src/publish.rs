@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carrel_model::{
     BlobHash, Slug,
-    content::{Manifest, SignedManifest},
+    content::{CourseMeta, Manifest, SignedManifest},
 };
 use carrel_package::{Declared, Problem};
 
@@ -87,6 +87,13 @@ pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
 pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Imported, Error> {
     let manifest = &fonts::add(data, manifest.clone()).await?;
     let outcome = imported(manifest, true);
+    if outcome.kind == Kind::Course && CourseMeta::is_reserved_id(&outcome.id) {
+        let message = format!(
+            "the id {} is a name that servers use themselves; hint: choose another id",
+            outcome.id
+        );
+        return Err(Error::Refused(message));
+    }
     let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
     if data.store.published(other, &outcome.id).await?.is_some() {
         // Progress is stored by id, without the kind.

@@ -1,4 +1,5 @@
-//! Rate limits against password guessing: failed sign-ins by login, by network and by both; registrations by network.
+//! Rate limits: failed sign-ins by login, by network and by both, against password guessing; registrations by network;
+//! requests to routes by learner or network.
 //!
 //! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): after using it up, a client
 //! waits for the next event of the burst, not for the whole window. The counters are behind a trait, so that several
@@ -15,11 +16,20 @@ use async_trait::async_trait;
 use carrel_model::{DeviceId, UserId};
 use tokio::sync::Notify;
 
+/// What is left of the burst of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Number of further events at once.
+    pub remaining: u32,
+    /// Time until the burst is full, in ms.
+    pub full_in_ms: u64,
+}
+
 /// Counts events by key.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
     /// Counts an event. If the burst of the key is used up, does not count it and returns `Err(milliseconds to wait)`.
-    async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
+    async fn take(&self, key: &str, now_ms: i64) -> Result<Allowance, u64>;
     /// Removes a counted event, because it was not a failure. Does not block.
     fn refund(&self, key: &str);
 }
@@ -56,15 +66,12 @@ impl LocalRateLimiter {
         let interval_ms = (window_ms / i64::from(burst.max(1))).max(1);
         Self { window_ms, interval_ms, full_at: Mutex::default() }
     }
-    fn count(&self, key: &str, now_ms: i64) -> Result<(), u64> {
+    fn count(&self, key: &str, now_ms: i64) -> Result<Allowance, u64> {
         let mut full_at = self.lock();
         if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {
             evict_keys(&mut full_at, now_ms);
         }
-        if !full_at.contains_key(key) {
-            full_at.insert(key.to_owned(), now_ms);
-        }
-        let Some(at) = full_at.get_mut(key) else { return Ok(()) };
+        let at = full_at.entry(key.to_owned()).or_insert(now_ms);
         // The burst is full again, or the clock was set back, which must not block the key.
         if *at < now_ms || *at > now_ms + 2 * self.window_ms {
             *at = now_ms;
@@ -75,7 +82,8 @@ impl LocalRateLimiter {
             return Err(wait.unsigned_abs());
         }
         *at = next;
-        Ok(())
+        let remaining = (-wait / self.interval_ms).clamp(0, u32::MAX.into()) as u32;
+        Ok(Allowance { remaining, full_in_ms: (next - now_ms).unsigned_abs() })
     }
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +92,7 @@ impl LocalRateLimiter {
 
 #[async_trait]
 impl RateLimiter for LocalRateLimiter {
-    async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64> {
+    async fn take(&self, key: &str, now_ms: i64) -> Result<Allowance, u64> {
         self.count(key, now_ms)
     }
     fn refund(&self, key: &str) {
@@ -116,6 +124,57 @@ pub fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// A limit of requests. Routes that share a limit are counted together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RouteLimit {
+    pub name: &'static str,
+    pub requests: u32,
+    pub window_ms: i64,
+}
+
+impl RouteLimit {
+    /// Requests of a learner to the routes of the learner.
+    pub const REQUESTS: Self = Self { name: "requests", requests: 100, window_ms: 60_000 };
+    /// Requests of a learner, or of a network without a sign-in, to the catalogue.
+    pub const COURSES: Self = Self { name: "courses", requests: 1_000, window_ms: 15 * 60_000 };
+    /// Uploads of a person.
+    pub const UPLOADS: Self = Self { name: "uploads", requests: 10, window_ms: 3_600_000 };
+    /// Failed sign-ins for one login from one network, or on one known device.
+    const SIGN_INS: Self = Self { name: "sign-ins", requests: 5, window_ms: 60_000 };
+
+    fn limiter(&self, limiters: &dyn RateLimiters) -> Box<dyn RateLimiter> {
+        limiters.limiter(self.name, self.window_ms, self.requests)
+    }
+}
+
+/// Counts the requests to routes by limit and caller.
+pub struct RouteLimits(HashMap<&'static str, Box<dyn RateLimiter>>);
+
+impl RouteLimits {
+    pub fn new(limiters: &dyn RateLimiters) -> Self {
+        let all = [RouteLimit::REQUESTS, RouteLimit::COURSES, RouteLimit::UPLOADS];
+        Self(all.iter().map(|limit| (limit.name, limit.limiter(limiters))).collect())
+    }
+    /// Counts a request of a learner, or of a network if nobody is signed in: the learners of a class behind one router
+    /// do not share a limit. Returns `Err(milliseconds to wait)` at the limit.
+    pub async fn take(
+        &self,
+        limit: &RouteLimit,
+        learner: Option<UserId>,
+        ip: IpAddr,
+        now_ms: i64,
+    ) -> Result<Allowance, u64> {
+        let key = match learner {
+            Some(learner) => learner.to_string(),
+            None => network(ip).to_string(),
+        };
+        match self.0.get(limit.name) {
+            Some(limiter) => limiter.take(&key, now_ms).await,
+            None => Ok(Allowance { remaining: limit.requests, full_in_ms: 0 }),
+        }
+    }
+}
+
 /// Window in which failed sign-ins and registrations are counted.
 pub const WINDOW_MS: i64 = 15 * 60_000;
 /// Limit for one login from all networks, as a multiple of the limit from one network.
@@ -124,11 +183,13 @@ const LOGIN_FACTOR: u32 = 3;
 /// their first passwords.
 const NETWORK_FACTOR: u32 = 6;
 
-/// Limits failed sign-ins: for one login from one network, for one login from all networks, and for one network over
+/// Limits failed sign-ins: for one login from one network (also within a minute), for one login from all networks, and for one network over
 /// all logins. A device on which the user has signed in before has a separate limit, so that guesses from other devices
 /// do not block it.
 pub struct SignInLimits {
     login_and_network: Box<dyn RateLimiter>,
+    /// By the keys of `login_and_network` and `device`.
+    minute: Box<dyn RateLimiter>,
     login: Box<dyn RateLimiter>,
     network: Box<dyn RateLimiter>,
     device: Box<dyn RateLimiter>,
@@ -187,6 +248,7 @@ impl SignInLimits {
             |name, factor| limiters.limiter(name, WINDOW_MS, attempts.saturating_mul(factor));
         Self {
             login_and_network: limiter("sign-in by login and network", 1),
+            minute: RouteLimit::SIGN_INS.limiter(limiters),
             login: limiter("sign-in by login", LOGIN_FACTOR),
             network: limiter("sign-in by network", NETWORK_FACTOR),
             device: limiter("sign-in by known device", 1),
@@ -229,26 +291,40 @@ impl SignInLimits {
     }
     async fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
         let (login_and_network, login) = match key {
-            Key::KnownDevice(device) => return self.device.take(device, now_ms).await,
+            Key::KnownDevice(device) => {
+                self.device.take(device, now_ms).await?;
+                let minute = self.minute.take(device, now_ms).await;
+                return minute.map(drop).inspect_err(|_| self.device.refund(device));
+            }
             Key::Login { login_and_network, login } => (login_and_network, login),
         };
         self.login_and_network.take(login_and_network, now_ms).await?;
-        self.login
-            .take(login, now_ms)
+        self.minute
+            .take(login_and_network, now_ms)
             .await
             .inspect_err(|_| self.login_and_network.refund(login_and_network))?;
-        self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {
+        self.login.take(login, now_ms).await.inspect_err(|_| {
             self.login_and_network.refund(login_and_network);
+            self.minute.refund(login_and_network);
+        })?;
+        let by_network = self.network.take(&network.to_string(), now_ms).await;
+        by_network.map(drop).inspect_err(|_| {
+            self.login_and_network.refund(login_and_network);
+            self.minute.refund(login_and_network);
             self.login.refund(login);
         })
     }
     fn refund(&self, key: &Key, network: IpAddr) {
         match key {
-            Key::KnownDevice(device) => self.device.refund(device),
+            Key::KnownDevice(device) => {
+                self.device.refund(device);
+                self.minute.refund(device);
+            }
             Key::Login { login_and_network, login } => {
                 self.network.refund(&network.to_string());
                 self.login.refund(login);
                 self.login_and_network.refund(login_and_network);
+                self.minute.refund(login_and_network);
             }
         }
     }
@@ -261,23 +337,24 @@ mod tests {
     #[test]
     fn a_burst_refills_evenly_even_if_the_clock_is_set_back() {
         let limiter = LocalRateLimiter::new(1_000, 2);
-        assert_eq!((limiter.count("k", 10_000), limiter.count("k", 10_000)), (Ok(()), Ok(())));
-        assert_eq!(limiter.count("k", 10_100), Err(400));
-        assert_eq!(limiter.count("other", 10_100), Ok(()));
-        assert_eq!(limiter.count("k", 10_500), Ok(()));
-        assert!(limiter.count("k", 10_501).is_err());
-        assert_eq!(limiter.count("k", 1), Ok(()));
-        assert_eq!(limiter.count("k", i64::MAX / 4), Ok(()));
+        let count = |key, now| limiter.count(key, now).map(drop);
+        assert_eq!((count("k", 10_000), count("k", 10_000)), (Ok(()), Ok(())));
+        assert_eq!(count("k", 10_100), Err(400));
+        assert_eq!(count("other", 10_100), Ok(()));
+        assert_eq!(count("k", 10_500), Ok(()));
+        assert!(count("k", 10_501).is_err());
+        assert_eq!(count("k", 1), Ok(()));
+        assert_eq!(count("k", i64::MAX / 4), Ok(()));
     }
 
     #[test]
     fn refunded_attempts_do_not_count() {
         let limiter = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
-            assert_eq!(limiter.count("k", now), Ok(()));
+            assert_eq!(limiter.count("k", now).map(drop), Ok(()));
             limiter.refund("k");
         }
-        assert_eq!(limiter.count("k", 100), Ok(()));
+        assert_eq!(limiter.count("k", 100).map(drop), Ok(()));
         assert!(limiter.count("k", 100).is_err());
     }
 
@@ -285,10 +362,10 @@ mod tests {
     fn the_keys_farthest_from_their_limit_are_removed_first() {
         let limiter = LocalRateLimiter::new(1_000_000, 4);
         for _ in 0..4 {
-            assert_eq!(limiter.count("often used", 0), Ok(()));
+            assert_eq!(limiter.count("often used", 0).map(drop), Ok(()));
         }
         for key in 0..200_000 {
-            assert_eq!(limiter.count(&key.to_string(), 1), Ok(()));
+            assert_eq!(limiter.count(&key.to_string(), 1).map(drop), Ok(()));
         }
         assert!(limiter.lock().len() <= MAX_KEYS);
         assert!(limiter.count("often used", 1).is_err());

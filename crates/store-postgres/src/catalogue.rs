@@ -4,8 +4,8 @@ use carrel_model::{BlobHash, ItemId, Slug, content::ManifestBlob, text::language
 use carrel_store::{
     Result, StoreError,
     tx::{
-        CatalogueTx, Filter, Kind, Listed, Publication, Published, difficulty_text,
-        passage_kind_text,
+        CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
+        difficulty_text, passage_kind_text,
     },
 };
 use tokio_postgres::{Row, types::ToSql};
@@ -89,12 +89,13 @@ impl CatalogueTx for PgTx<'_> {
         self.execute(
             "INSERT INTO publication
              (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version,
-              imported_ms, rendered_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+              imported_ms, rendered_by, hours)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (kind, id) DO UPDATE SET title = excluded.title, lang = excluded.lang,
              category = excluded.category, difficulty = excluded.difficulty, level = excluded.level,
              summary = excluded.summary, reply = excluded.reply, manifest = excluded.manifest,
-             version = excluded.version, imported_ms = excluded.imported_ms, rendered_by = excluded.rendered_by",
+             version = excluded.version, imported_ms = excluded.imported_ms, rendered_by = excluded.rendered_by,
+             hours = excluded.hours",
             &[
                 &p.kind.as_str(),
                 &p.id.as_str(),
@@ -109,6 +110,7 @@ impl CatalogueTx for PgTx<'_> {
                 &p.version.0.as_slice(),
                 &now_ms,
                 &text(&p.rendered_by),
+                &i64::from(p.hours.0),
             ],
         )?;
         self.delete_parts(p.kind, &p.id)?;
@@ -183,12 +185,16 @@ impl CatalogueTx for PgTx<'_> {
         let sql = "SELECT 1 FROM publication WHERE kind = 'course' AND id = $1";
         self.exists(sql, &[&id.as_str()])
     }
-    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
+    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<ListedPublication>> {
         let kind_text = kind.as_str();
         let mut values: Vec<Box<dyn ToSql + Sync>> = vec![boxed(kind_text)];
         let mut from = "publication c".to_owned();
         let mut clauses = vec!["c.kind = $1".to_owned()];
-        let mut order = "lower(c.title), c.id".to_owned();
+        let mut order = match filter.order {
+            ListOrder::Title => "lower(c.title), c.id",
+            ListOrder::Learners => "c.learners DESC, c.imported_ms DESC, c.id",
+        }
+        .to_owned();
         if let Some(query) = &filter.search {
             let condition = search::condition(query, values.len() + 1);
             from += " JOIN passage p ON p.root_kind = c.kind AND p.root = c.id AND p.kind = c.kind";
@@ -207,6 +213,8 @@ impl CatalogueTx for PgTx<'_> {
         add_clause("c.level = ?", filter.level.map(|level| boxed(i64::from(level))));
         let category = filter.category.as_ref().map(|c| boxed(text(c).into_owned()));
         add_clause("c.category = ?", category);
+        add_clause("c.hours >= ?", filter.min_hours.map(|h| boxed(i64::from(h.0))));
+        add_clause("c.hours <= ?", filter.max_hours.map(|h| boxed(i64::from(h.0))));
         if let Some(wanted) = &filter.lang {
             let sql = "SELECT DISTINCT lang FROM publication WHERE kind = $1";
             let languages = self.query(sql, &[&kind_text])?;
@@ -223,15 +231,36 @@ impl CatalogueTx for PgTx<'_> {
         let (limit, offset) =
             (i64::from(filter.limit), i64::try_from(filter.offset).unwrap_or(i64::MAX));
         let sql = format!(
-            "SELECT c.summary {from_where} ORDER BY {order} LIMIT ${} OFFSET ${}",
+            "SELECT c.summary, c.learners {from_where} ORDER BY {order} LIMIT ${} OFFSET ${}",
             params.len() + 1,
             params.len() + 2
         );
         let mut params = params;
         params.extend([&limit as &(dyn ToSql + Sync), &offset]);
         let rows = self.query(&sql, &params)?;
-        let items = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+        let read = |row: &Row| {
+            let learners = get::<i64>(row, 1)?.unsigned_abs();
+            Ok(ListedPublication { summary: get(row, 0)?, learners })
+        };
+        let items = rows.iter().map(read).collect::<Result<_>>()?;
         Ok(Listed { items, total: total.unsigned_abs() })
+    }
+    fn changed_learner_counts(&self) -> Result<Vec<(String, u64)>> {
+        let sql = "WITH counted AS MATERIALIZED (
+                SELECT p.id, p.learners AS stored, (SELECT count(*) FROM kv k
+                    JOIN decision d ON d.user_id = k.user_id AND d.course = k.key
+                    WHERE k.ns = 'enrolment' AND k.value = 'true' AND k.key = p.id AND d.status = 'active') AS learners
+                FROM publication p WHERE p.kind = 'course')
+            SELECT id, learners FROM counted WHERE learners <> stored ORDER BY id";
+        let read = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
+        self.query(sql, &[])?.iter().map(read).collect()
+    }
+    fn set_learner_counts(&self, counts: &[(String, u64)]) -> Result<()> {
+        let sql = "UPDATE publication SET learners = $2 WHERE kind = 'course' AND id = $1";
+        for (id, learners) in counts {
+            self.execute(sql, &[id, &i64::try_from(*learners).unwrap_or(i64::MAX)])?;
+        }
+        Ok(())
     }
     fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>> {
         let sql = "SELECT hash, size, media_type FROM blob WHERE hash = $1";

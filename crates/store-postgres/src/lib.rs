@@ -24,6 +24,7 @@ mod rows;
 mod search;
 mod sessions;
 mod settings;
+mod study;
 mod transactions;
 mod tx;
 

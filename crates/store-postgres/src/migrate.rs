@@ -22,10 +22,11 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "rows", "0001_rows"),
     migration!(2, "server", "0002_server"),
     migration!(3, "people", "0003_people"),
-    migration!(4, "operators", "0004_operators"),
-    migration!(5, "one_time_codes", "0005_one_time_codes"),
-    migration!(6, "roster_reports", "0006_roster_reports"),
-    migration!(7, "class_codes", "0007_class_codes"),
+    migration!(4, "enrolments", "0004_enrolments"),
+    migration!(5, "operators", "0005_operators"),
+    migration!(6, "one_time_codes", "0006_one_time_codes"),
+    migration!(7, "roster_reports", "0007_roster_reports"),
+    migration!(8, "class_codes", "0008_class_codes"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

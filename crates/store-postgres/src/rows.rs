@@ -387,14 +387,14 @@ impl PgTx<'_> {
         Ok(())
     }
 
-    fn select<T: RowKind>(&self, clause: &str, params: &Params<'_>) -> Result<Vec<T>> {
+    pub(crate) fn select<T: RowKind>(&self, clause: &str, params: &Params<'_>) -> Result<Vec<T>> {
         let spec = TableSpec::of(T::TYPE);
         let found = self.query(&format!("{}{clause}", of(T::TYPE).select), params)?;
         let rows = found.iter().map(|row| read(spec, row));
         let rows: Vec<Row> = rows.collect::<Result<_>>()?;
         Ok(rows.into_iter().filter_map(|row| T::try_from(row).ok()).collect())
     }
-    fn count(&self, sql: &str, params: &Params<'_>) -> Result<usize> {
+    pub(crate) fn count(&self, sql: &str, params: &Params<'_>) -> Result<usize> {
         let count = self.query_opt(sql, params)?.map_or(Ok(0), |row| get::<i64>(&row, 0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }

@@ -39,9 +39,10 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-precis", &[], &[]),
     ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
+    ("carrel-overview", &["carrel-model"], &[]),
     (
         "carrel-learning",
-        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling"],
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling", "carrel-overview"],
         &["carrel-testkit"],
     ),
     (
@@ -139,6 +140,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-bundle",
             "carrel-fonts",
             "carrel-listener",
+            "carrel-overview",
             "carrel-precis",
             "carrel-roster",
         ],
@@ -162,6 +164,7 @@ const ALL: &[&str] = &[
     "carrel-dictionary",
     "carrel-fonts",
     "carrel-policy",
+    "carrel-overview",
     "carrel-scheduling",
     "carrel-learning",
     "carrel-sync",

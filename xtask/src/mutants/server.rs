@@ -4,6 +4,48 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "learners behind one address share a limit",
+        file: "crates/server/src/rate_limits.rs",
+        good: "            Some(learner) => learner.to_string(),\n",
+        bad: "            Some(_) => network(ip).to_string(),\n",
+        tests: api!("a_class_behind_one_address_is_not_locked_out"),
+    },
+    Mutant {
+        name: "a repeated report of study counts twice",
+        file: "crates/server/src/http/progress.rs",
+        good: "        session: session_id(headers),",
+        bad: "        session: SessionId(carrel_store::new_id()),",
+        tests: api!("a_repeated_report_of_study_counts_once"),
+    },
+    Mutant {
+        name: "a repeated report of study moves its session",
+        file: "crates/server/src/domain/rows.rs",
+        good: "if spent_ms > 0 && !tx.has_row(user, &session.key())? {",
+        bad: "if spent_ms > 0 {",
+        tests: api!("a_repeated_report_of_study_counts_once"),
+    },
+    Mutant {
+        name: "courses without activity come first",
+        file: "crates/store/src/sqlite/study.rs",
+        good: "ORDER BY e.last_ms DESC NULLS LAST, e.hlc DESC",
+        bad: "ORDER BY e.last_ms DESC NULLS FIRST, e.hlc DESC",
+        tests: api!("the_dashboard_has_ten_courses_and_the_last_studied_is_first"),
+    },
+    Mutant {
+        name: "a student sees the courses of another learner",
+        file: "crates/server/src/http/access.rs",
+        good: "caller.id == learner || Permission::ManageAccounts",
+        bad: "caller.id != learner || Permission::ManageAccounts",
+        tests: api!("students_see_their_own_courses_only"),
+    },
+    Mutant {
+        name: "learners who left a course are counted",
+        file: "crates/store/src/sqlite/catalogue.rs",
+        good: "k.value = 'true' AND k.key = p.id AND d.status = 'active'",
+        bad: "k.key = p.id AND d.status = 'active'",
+        tests: api!("courses_with_more_learners_are_found_first"),
+    },
+    Mutant {
         name: "an enrolment token is used more often than it allows",
         file: "crates/server/src/domain/enrolment_tokens.rs",
         good: "token.uses >= token.max_uses",

@@ -11,12 +11,7 @@ use crate::{
     store::{checked, state},
 };
 
-/// Key of the register with the minutes after midnight at which a study day starts.
-pub(crate) const DAY_START: &str = "dayStartMinutes";
-/// A learner who studies after midnight still studies on the day before.
-pub(crate) const DEFAULT_DAY_START_MIN: i32 = 4 * 60;
-/// Later starts could make the study day differ from the UTC day by two.
-pub(crate) const MAX_DAY_START_MIN: i32 = 12 * 60;
+pub(crate) use carrel_overview::{DAY_START, DEFAULT_DAY_START_MIN, MAX_DAY_START_MIN};
 
 /// When an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +37,10 @@ pub(crate) fn day_start_min(conn: &Connection) -> Result<i32> {
     let key = RowKey::of(RowType::Kv, &[REVIEW, DAY_START]);
     let stored = checked::get(conn, &key)?;
     let value = match stored {
-        Some(carrel_model::lattice::Row::Kv(kv)) => serde_json::from_str(&kv.value).ok(),
+        Some(carrel_model::lattice::Row::Kv(kv)) => Some(kv.value),
         _ => None,
     };
-    Ok(value.unwrap_or(DEFAULT_DAY_START_MIN).clamp(0, MAX_DAY_START_MIN))
+    Ok(carrel_overview::day_start_min(value.as_deref()))
 }
 
 /// Returns the present moment.

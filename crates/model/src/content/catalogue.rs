@@ -22,6 +22,10 @@ pub enum Difficulty {
 }
 
 impl CourseMeta {
+    /// Returns true if no course may have this id, because a route of the server has this name.
+    pub fn is_reserved_id(id: &Slug) -> bool {
+        id.as_str() == "search"
+    }
     /// Returns the level declared by the author.
     pub fn level(&self) -> Difficulty {
         if self.is_expert { Difficulty::Expert } else { self.difficulty }

@@ -130,6 +130,15 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
+        "the id of a route",
+        |t| {
+            t.edit("course.json", "\"id\": \"small\"", "\"id\": \"search\"");
+        },
+        "bad-id",
+        "course.json",
+        3,
+    ),
+    (
         "negative hours",
         |t| {
             t.edit("course.json", "1.5", "-1");

@@ -14,7 +14,14 @@ impl Store {
     }
     /// Returns the revision of the catalogue, which each change of the catalogue increments.
     pub async fn catalogue_revision(&self) -> DomainResult<u64> {
-        let found = self.read("fact", |tx| tx.fact(facts::CATALOGUE)).await?;
+        self.revision(facts::CATALOGUE).await
+    }
+    /// Returns the revision of the numbers of enrolled learners.
+    pub async fn learner_counts_revision(&self) -> DomainResult<u64> {
+        self.revision(facts::LEARNER_COUNTS).await
+    }
+    async fn revision(&self, name: &'static str) -> DomainResult<u64> {
+        let found = self.read("fact", move |tx| tx.fact(name)).await?;
         Ok(found.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
     async fn required_fact(&self, name: &'static str) -> DomainResult<String> {

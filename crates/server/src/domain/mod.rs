@@ -21,5 +21,6 @@ mod rosters;
 pub mod rows;
 pub mod search;
 pub mod sessions;
+pub mod study;
 
 pub use error::{DomainError, DomainResult};

@@ -7,7 +7,9 @@ use std::{collections::BTreeMap, io, sync::LazyLock};
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
-    content::{Block, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest, Story},
+    content::{
+        Block, Hours, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest, Story,
+    },
     search_text::{self, BodyReader, search_text},
     text::SearchQuery,
     wire::{CourseReply, CourseSummary, StoryReply, StorySummary},
@@ -20,8 +22,8 @@ use crate::{
     blobs::BlobStore,
     signing::{Signer, hex},
     store::{
-        Filter, Kind, Listed, Publication, Published, PublishedQuiz, Store, StoreError, facts,
-        tx::Tx,
+        Filter, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz, Store,
+        StoreError, facts, tx::Tx,
     },
 };
 
@@ -63,6 +65,10 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
         ManifestContent::Course { meta, .. } => (&meta.lang, &meta.category, Some(meta.level()), 0),
         ManifestContent::Story { meta, .. } => (&meta.lang, &meta.category, None, meta.level),
     };
+    let hours = match &manifest.content {
+        ManifestContent::Course { meta, .. } => meta.hours,
+        ManifestContent::Story { .. } => Hours::default(),
+    };
     let (summary, reply) = replies(&manifest.content, version).map_err(RenderError::Manifest)?;
     let mut bodies = Bodies { blobs, quizzes: BTreeMap::new() };
     let passages = search_text(&manifest, &mut bodies)?;
@@ -74,6 +80,7 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
         category: category.clone(),
         difficulty,
         level,
+        hours,
         summary,
         reply,
         manifest: serde_json::to_string(signed).map_err(RenderError::Manifest)?,
@@ -145,8 +152,12 @@ impl BodyReader for Bodies<'_> {
 
 /// Increments the revision of the catalogue and returns it.
 fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
-    let revision = tx.fact(facts::CATALOGUE)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
-    tx.set_fact(facts::CATALOGUE, &revision.saturating_add(1).to_string())?;
+    increment(tx, facts::CATALOGUE)
+}
+
+fn increment(tx: &dyn Tx, fact: &'static str) -> Result<u64, StoreError> {
+    let revision = tx.fact(fact)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
+    tx.set_fact(fact, &revision.saturating_add(1).to_string())?;
     Ok(revision.saturating_add(1))
 }
 
@@ -236,13 +247,13 @@ impl Store {
             self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
         Ok(write.await?)
     }
-    /// Returns summaries (each as JSON), sorted by title, or by relevance if `q` is given.
+    /// Returns publications in the order of the filter, by relevance first if `q` is given.
     pub async fn list(
         &self,
         kind: Kind,
         q: Option<&str>,
         filter: Filter,
-    ) -> DomainResult<Listed<String>> {
+    ) -> DomainResult<Listed<ListedPublication>> {
         let search = match q.filter(|q| !q.trim().is_empty()).map(SearchQuery::parse) {
             Some(None) => return Ok(Listed { items: Vec::new(), total: 0 }),
             Some(query) => query,
@@ -250,6 +261,20 @@ impl Store {
         };
         let filter = Filter { search, ..filter };
         Ok(self.read("list", move |tx| tx.publications(kind, &filter)).await?)
+    }
+    /// Counts the enrolled learners of each course. Returns the number of courses whose number changed.
+    pub async fn count_learners(&self) -> DomainResult<usize> {
+        // Read before the write, because counting takes long.
+        let counts = self.read("count_learners", |tx| tx.changed_learner_counts()).await?;
+        let changed = counts.len();
+        if changed > 0 {
+            let write = self.write("set_learner_counts", move |tx| {
+                tx.set_learner_counts(&counts)?;
+                increment(tx, facts::LEARNER_COUNTS)
+            });
+            write.await?;
+        }
+        Ok(changed)
     }
     pub async fn published(&self, kind: Kind, id: &Slug) -> DomainResult<Option<Published>> {
         let id = id.clone();

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
-    AttemptId, Slug, UserId,
-    lattice::{Progress, Row, Session},
+    AttemptId, DeviceId, ItemId, SessionId, Slug, UserId,
+    lattice::{Extra, ItemKind, Progress, Row, Session, date_of_day},
 };
+use carrel_overview::Today;
 
 use super::{
     DomainError, DomainResult,
     attempts::{self, Quizzes, UngradedAttempts},
     change_log::{Author, ChangeLog, Pushed},
-    enrolment,
+    enrolment, study,
 };
 use crate::store::{Quota, Store, StoreError, tx::Tx};
 
@@ -81,7 +82,83 @@ fn grade(
     Ok((log.close()?, ungraded))
 }
 
+/// A report of studying a story, by a client that does not sync rows.
+#[derive(Debug, Clone)]
+pub struct StoryReport {
+    /// A story, or `course/story`.
+    pub story: ItemId,
+    /// 0 to 10,000, in hundredths of a percent.
+    pub percent: u16,
+    /// Study time up to now in milliseconds, at most `Session::MAX_ACTIVE_MS`.
+    pub spent_ms: i64,
+    /// Id of the session with this time. A repeated report has the same.
+    pub session: SessionId,
+    pub device: DeviceId,
+    /// Offset of the learner's time zone from UTC, in minutes.
+    pub off_min: i16,
+}
+
+/// Returns the rows of a report, as a device would push them.
+fn rows_of_report(
+    tx: &dyn Tx,
+    user: UserId,
+    report: &StoryReport,
+    now_ms: i64,
+) -> DomainResult<Vec<Row>> {
+    let StoryReport { story, percent, spent_ms, session, device, off_min } = report.clone();
+    let mut progress = Progress {
+        kind: ItemKind::Story,
+        item: story.clone(),
+        generation: 0,
+        percent,
+        done_ms: (percent == 10_000).then_some(now_ms),
+        pos: None,
+        extra: Extra::default(),
+    };
+    // The report continues the run that the learner has begun.
+    if let Some(Row::Progress(stored)) = tx.row(user, &Row::Progress(progress.clone()).key())? {
+        progress.generation = stored.generation;
+    }
+    let mut rows = vec![Row::Progress(progress)];
+    let started_ms = now_ms - spent_ms;
+    let today = Today::at(started_ms, off_min, study::day_start(tx, user)?);
+    let session = Row::Session(Session {
+        id: session,
+        item: story,
+        device,
+        started_ms,
+        day: date_of_day(today.day).to_string(),
+        off_min: Some(off_min),
+        active_ms: spent_ms,
+        extra: Extra::default(),
+    });
+    // A report that was repeated began at another time: it does not change the session.
+    if spent_ms > 0 && !tx.has_row(user, &session.key())? {
+        rows.push(session);
+    }
+    Ok(rows)
+}
+
 impl Store {
+    /// Merges a report as a push of its progress and of its time, a session of its own. A report with the id of a stored
+    /// session adds no time. The first row of the result is the progress.
+    pub async fn report_story(
+        &self,
+        author: impl Into<Author>,
+        report: StoryReport,
+        now_ms: i64,
+    ) -> DomainResult<Pushed> {
+        let (author, quota) = (author.into(), self.quota());
+        self.write_with_events("report_story", move |tx, events| {
+            // Locks the learner's rows before they are read.
+            tx.usn(author.user)?.ok_or(DomainError::NoAccount(author.user))?;
+            let rows = rows_of_report(tx, author.user, &report, now_ms)?;
+            let (pushed, _) = push(tx, author.user, &rows, true, quota, now_ms)?;
+            events.extend(pushed.event(author));
+            Ok::<_, DomainError>(pushed)
+        })
+        .await
+    }
     /// Merges rows that were validated and folded. Each changed row gets a change number. Grades and decisions are
     /// written in the same transaction; if many attempts have to be graded, some grades are written in later ones.
     pub async fn push(

@@ -4,20 +4,25 @@
 
 use axum::{
     RequestExt, Router,
-    extract::{RawPathParams, Request, State},
-    http::StatusCode,
+    extract::{FromRequestParts, RawPathParams, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use carrel_model::UserId;
+use carrel_model::{ErrorCode, UserId};
 pub use carrel_people::permissions::Permission;
 use carrel_people::permissions::Subject;
 use carrel_roster::ClassId;
 use utoipa::openapi::{RefOr, path::Paths, schema::Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{App, api_error::ApiError, extract::SignedInUser};
+use super::{
+    App,
+    api_error::ApiError,
+    extract::{Peer, SignedInUser},
+};
+use crate::rate_limits::{Allowance, RouteLimit};
 
 /// Access required to call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,8 @@ impl Access {
 /// Handlers that share a path.
 pub struct Entry {
     pub access: Access,
+    /// `None`: requests are not counted.
+    pub limit: Option<&'static RouteLimit>,
     handlers: MethodRouter<App>,
     pub paths: Paths,
     pub schemas: Vec<(String, RefOr<Schema>)>,
@@ -64,15 +71,21 @@ pub struct Entry {
 
 impl Entry {
     pub fn new(access: Access, (schemas, paths, handlers): UtoipaMethodRouter<App>) -> Self {
-        Self { access, handlers, paths, schemas }
+        Self { access, limit: None, handlers, paths, schemas }
+    }
+    /// Limits the requests of each caller.
+    #[must_use]
+    pub fn limited(self, limit: &'static RouteLimit) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 }
 
 /// Returns a router with these entries, each behind its guard. Any other path returns 404.
 pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     let mut router = Router::new();
-    for Entry { access, handlers, paths, .. } in entries {
-        let guarded = handlers.route_layer(from_fn_with_state((app.clone(), access), guard));
+    for Entry { access, limit, handlers, paths, .. } in entries {
+        let limit = limit.filter(|_| app.settings.route_limits);
+        let guarded = handlers.route_layer(from_fn_with_state((app.clone(), access, limit), guard));
         for path in paths.paths.keys() {
             router = router.route(path, guarded.clone());
         }
@@ -80,30 +93,68 @@ pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     router.fallback(|_: Request| async { StatusCode::NOT_FOUND })
 }
 
-/// Runs the handler if the caller has access. The signed-in user is added to the request's extensions.
+/// Runs the handler if the caller has access and is below the limit of the route. The signed-in user is added to the
+/// request's extensions.
 async fn guard(
-    State((app, access)): State<(App, Access)>,
+    State((app, access, limit)): State<(App, Access, Option<&'static RouteLimit>)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let permission = match access {
-        Access::Public => return Ok(next.run(request).await),
-        Access::Catalogue if app.settings.public_catalogue => return Ok(next.run(request).await),
-        Access::Catalogue | Access::SignedIn => None,
-        staff => staff.permission(),
+    let is_open = match access {
+        Access::Public => true,
+        Access::Catalogue => app.settings.public_catalogue,
+        _ => false,
     };
-    let caller = SignedInUser::authenticate(&app, request.headers()).await?;
-    if let Some(permission) = permission {
-        let subject = subject(access, &mut request).await?;
-        let is_self =
-            matches!(access, Access::SelfOr(_)) && subject == Subject::Person(caller.user.id);
-        if !is_self && !app.store.is_allowed(caller.caller(), permission, subject).await? {
-            // The same reply whether or not the person or class exists.
-            return Err(ApiError::forbidden("your role lacks the required permission"));
+    let caller = if is_open {
+        None
+    } else {
+        let caller = SignedInUser::authenticate(&app, request.headers()).await?;
+        if let Some(permission) = access.permission() {
+            let subject = subject(access, &mut request).await?;
+            let is_self =
+                matches!(access, Access::SelfOr(_)) && subject == Subject::Person(caller.user.id);
+            if !is_self && !app.store.is_allowed(caller.caller(), permission, subject).await? {
+                // The same reply whether or not the person or class exists.
+                return Err(ApiError::forbidden("your role lacks the required permission"));
+            }
+        }
+        request.extensions_mut().insert(caller.clone());
+        Some(caller)
+    };
+    let Some(limit) = limit else { return Ok(next.run(request).await) };
+    let learner = match caller {
+        Some(caller) => Some(caller.user.id),
+        // Open routes are counted by learner, too.
+        None => SignedInUser::authenticate(&app, request.headers()).await.ok().map(|c| c.user.id),
+    };
+    let (mut parts, body) = request.into_parts();
+    let peer = Peer::from_request_parts(&mut parts, &app).await?;
+    let request = Request::from_parts(parts, body);
+    let taken = app.route_limits.take(limit, learner, peer.0, app.clock.now_ms()).await;
+    let (mut reply, allowance) = match taken {
+        Ok(allowance) => (next.run(request).await, allowance),
+        Err(wait_ms) => {
+            let error = ApiError::new(ErrorCode::RateLimited, "too many requests");
+            let full_in_ms = limit.window_ms.unsigned_abs();
+            (error.retry_after(wait_ms).into_response(), Allowance { remaining: 0, full_in_ms })
+        }
+    };
+    set_limit_headers(reply.headers_mut(), limit, allowance);
+    Ok(reply)
+}
+
+/// Sets the fields of draft-ietf-httpapi-ratelimit-headers-11: the policy, and what is left of it.
+fn set_limit_headers(headers: &mut HeaderMap, limit: &RouteLimit, allowance: Allowance) {
+    let RouteLimit { name, requests, window_ms } = limit;
+    let reset_s = allowance.full_in_ms.div_ceil(1000);
+    for (field, value) in [
+        ("ratelimit-policy", format!("\"{name}\";q={requests};w={}", window_ms / 1000)),
+        ("ratelimit", format!("\"{name}\";r={};t={reset_s}", allowance.remaining)),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(field), value);
         }
     }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
 }
 
 /// Returns whom or what the path names.

@@ -64,7 +64,7 @@ pub async fn register(
     match enrolment {
         // The number of its uses limits the registrations.
         Some(token) => check_token(&app, &network, token.hash, now).await?,
-        None => app.registrations.take(&network, now).await.map_err(rate_limited)?,
+        None => app.registrations.take(&network, now).await.map(drop).map_err(rate_limited)?,
     }
     // Checked again in the transaction; this check only avoids hashing the password.
     if app.store.account(&user.login, None).await?.is_some() {

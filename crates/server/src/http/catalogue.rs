@@ -25,13 +25,13 @@ use super::{
 };
 use crate::{
     signing::hex,
-    store::{Filter, Kind, Listed, Published},
+    store::{Filter, Kind, Listed, ListedPublication, Published},
 };
 
 /// Time for which a client may use a cached list without revalidation, in seconds.
-const LIST_MAX_AGE: u32 = 600;
+pub(super) const LIST_MAX_AGE: u32 = 600;
 /// The same for a single course, story or manifest.
-const ITEM_MAX_AGE: u32 = 300;
+pub(super) const ITEM_MAX_AGE: u32 = 300;
 const PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 200;
 
@@ -127,10 +127,11 @@ async fn list(
 }
 
 /// Joins the summaries, which are JSON texts, to a page without parsing them.
-pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> String {
+pub(crate) fn page_json(found: &Listed<ListedPublication>, page: u32, page_size: u32) -> String {
+    let items: Vec<&str> = found.items.iter().map(|p| p.summary.as_str()).collect();
     format!(
         "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
-        found.items.join(","),
+        items.join(","),
         found.total
     )
 }
@@ -214,12 +215,12 @@ pub async fn search(
     Ok(reply_with_tag(body, &tag, LIST_MAX_AGE))
 }
 
-async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
+pub(super) async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
     let found = app.store.published(kind, id).await?;
     found.ok_or_else(|| ApiError::not_found(format!("{} {id} not found", kind.as_str())))
 }
 
-fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiError> {
+pub(super) fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiError> {
     let (page, page_size) = (page.unwrap_or(1), page_size.unwrap_or(PAGE_SIZE));
     if page == 0 {
         return Err(ApiError::invalid("page: must be at least 1"));
@@ -231,13 +232,19 @@ fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiEr
 }
 
 /// Truncates a query to 200 characters.
-fn truncated(q: String) -> String {
+pub(super) fn truncated(q: String) -> String {
     if q.len() <= 200 { q } else { q.chars().take(200).collect() }
 }
 
 /// Returns the tag of a list. It changes with every change of the catalogue, and with the epoch after a restore.
-async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
-    let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
+pub(super) async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
+    let revision = app.store.catalogue_revision().await?;
+    revision_tag(app, &revision.to_string(), uri).await
+}
+
+/// Returns the tag of a list with this revision.
+pub(super) async fn revision_tag(app: &App, revision: &str, uri: &Uri) -> Result<String, ApiError> {
+    let epoch = app.store.epoch().await?;
     let path_and_query = uri.path_and_query().map_or("", |p| p.as_str());
     let hash = blake3::hash(format!("{epoch} {revision} {path_and_query}").as_bytes()).to_hex();
     Ok(format!("W/\"{}\"", &hash[..32]))
@@ -261,7 +268,7 @@ fn conditional_reply(headers: &HeaderMap, body: String, tag: &str) -> Response {
         .unwrap_or_else(|| reply_with_tag(body, tag, ITEM_MAX_AGE))
 }
 
-fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {
+pub(super) fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {
     let if_none_match = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
     matches_tag(if_none_match, tag).then(|| {
         let mut reply = Response::new(Body::empty());
@@ -271,7 +278,7 @@ fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response
     })
 }
 
-fn reply_with_tag(body: String, tag: &str, max_age: u32) -> Response {
+pub(super) fn reply_with_tag(body: String, tag: &str, max_age: u32) -> Response {
     let mut reply = json_text(body, "no-store");
     set_cache_headers(reply.headers_mut(), tag, max_age);
     reply

@@ -118,7 +118,7 @@ fn oversized(request: &Request) -> Option<ApiError> {
 }
 
 /// Returns the caller's id if it is safe to log, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+pub(super) fn request_id(headers: &HeaderMap) -> String {
     headers
         .get(REQUEST_ID)
         .and_then(|v| v.to_str().ok())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json as Reply, extract::State};
+use axum::{Json as Reply, extract::State, http::HeaderMap};
 use carrel_model::{
     ErrorCode, Slug, UserId,
     derive::{course_completion, time_studied},
@@ -20,6 +20,7 @@ use super::{
     App,
     api_error::ApiError,
     extract::{Json, Path, SignedInUser},
+    progress::{StoryUpdate, report_story},
     sync::{PUSH_BODY, blocking},
 };
 use crate::{
@@ -78,15 +79,22 @@ pub enum Updates {
     One(Value),
 }
 
-/// Records progress: one object or an array of them. The reply contains the merged rows in the same order.
+/// Records progress: one object or an array of them. The reply contains the merged rows in the same order. An object with
+/// `storyId` is a report of a client that does not sync rows (`StoryUpdate`).
 #[utoipa::path(post, path = "/api/progress/update", tag = "learner",
-    request_body(content = Vec<ProgressUpdate>, description = "one `ProgressUpdate` or an array of them"),
+    params(("x-request-id" = Option<String>, Header, description = "identifies a `StoryUpdate`, so that it may be repeated")),
+    request_body(content = Vec<ProgressUpdate>,
+        description = "one `ProgressUpdate` or an array of them, or one `StoryUpdate`"),
     responses((status = 200, body = ProgressUpdateReply), (status = 400), (status = 401), (status = 413)))]
 pub async fn update_progress(
     State(app): State<App>,
     caller: SignedInUser,
+    headers: HeaderMap,
     Json(body): Json<Box<RawValue>, PUSH_BODY>,
 ) -> Result<Reply<ProgressUpdateReply>, ApiError> {
+    if let Some(update) = StoryUpdate::of_body(body.get())? {
+        return report_story(&app, &caller, &headers, update).await;
+    }
     let now = app.clock.now_ms();
     let mut checked = blocking(move || check_updates(body.get(), now)).await??;
     let rows = std::mem::take(&mut checked.rows);

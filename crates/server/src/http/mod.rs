@@ -10,12 +10,16 @@ mod blobs;
 mod byte_ranges;
 pub(crate) mod catalogue;
 mod codes;
+mod courses;
 mod dictionaries;
+mod exercises;
 mod extract;
 mod health;
 mod layers;
 mod learner;
+mod me;
 mod openapi;
+mod progress;
 mod roster_routes;
 pub mod routes;
 mod sheets;
@@ -47,7 +51,9 @@ use crate::{
     error::Error,
     events::EventBus,
     password::Passwords,
-    rate_limits::{LocalRateLimiters, RateLimiter, RateLimiters, SignInLimits, WINDOW_MS},
+    rate_limits::{
+        LocalRateLimiters, RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS,
+    },
     signing::Signer,
     store::Store,
     tokens::TokenKeys,
@@ -77,6 +83,8 @@ pub struct State {
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
+    /// Limits the requests to routes (`Entry::limited`).
+    pub route_limits: RouteLimits,
     /// Limits the registrations from each network.
     pub registrations: Box<dyn RateLimiter>,
     /// Limits the unknown enrolment tokens from each network.
@@ -100,6 +108,7 @@ impl DataDir {
             passwords: Passwords::new()?,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
+            route_limits: RouteLimits::new(&limiters),
             registrations: limiters.limiter(
                 "registration by network",
                 WINDOW_MS,

@@ -22,11 +22,15 @@ use super::{
         title = "Carrel server",
         description = "Accounts, catalogue, blobs and sync. Errors are `application/problem+json` (`Problem`)."
     ),
-    components(schemas(carrel_model::wire::Problem, carrel_model::lattice::Row))
+    components(schemas(
+        carrel_model::wire::Problem,
+        carrel_model::lattice::Row,
+        super::progress::StoryUpdate
+    ))
 )]
 struct Document;
 
-fn add_errors(access: Access, operation: &mut Operation) {
+fn add_errors(access: Access, is_limited: bool, operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     let takes_input = takes_body || operation.parameters.as_ref().is_some_and(|p| !p.is_empty());
     let mut statuses = vec![
@@ -37,6 +41,9 @@ fn add_errors(access: Access, operation: &mut Operation) {
         ("500", "internal"),
         ("503", "unavailable: busy or shutting down"),
     ];
+    if is_limited {
+        statuses.push(("429", "rate_limited"));
+    }
     if takes_input {
         statuses.push(("400", "invalid_request"));
     }
@@ -105,12 +112,12 @@ pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     let components = document.components.get_or_insert_default();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     components.add_security_scheme("bearer", bearer);
-    for Entry { access, mut paths, schemas, .. } in entries {
+    for Entry { access, limit, mut paths, schemas, .. } in entries {
         for item in paths.paths.values_mut() {
             let operations =
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
-                add_errors(access, operation);
+                add_errors(access, limit.is_some(), operation);
             }
         }
         document.paths.paths.append(&mut paths.paths);

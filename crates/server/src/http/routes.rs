@@ -1,4 +1,4 @@
-//! The table of routes: the handler of each method and path, and the access it requires.
+//! The table of routes: the handler of each method and path, the access it requires, and its limit.
 //!
 //! The OpenAPI document, its `security` and the access tests are generated from this table. Method and path of a
 //! route are written once, at its handler.
@@ -8,11 +8,13 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, auth, blobs, catalogue, codes, dictionaries, health, learner, openapi, roster_routes,
-    sheets, start_page, sync, updates,
+    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, learner, me,
+    openapi, progress, roster_routes, sheets, start_page, sync, updates,
 };
+use crate::rate_limits::RouteLimit;
 
-/// Returns all routes.
+/// Returns all routes. Not limited are what a device needs for its work (sync, blobs), whose size limits its requests,
+/// sign-ins, which have limits of their own, and what is read without a sign-in by monitors and before a sign-in.
 pub(super) fn table() -> Vec<Entry> {
     use Access::{Catalogue, Class, Person, Public, SelfOr, SignedIn, Staff};
     vec![
@@ -27,34 +29,56 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(auth::logout)),
         Entry::new(Public, routes!(codes::redeem)),
         Entry::new(SignedIn, routes!(auth::adopt)),
-        Entry::new(Catalogue, routes!(catalogue::courses)),
-        Entry::new(Catalogue, routes!(catalogue::course)),
-        Entry::new(Catalogue, routes!(catalogue::course_manifest)),
-        Entry::new(SignedIn, routes!(learner::enrol, learner::leave)),
-        Entry::new(Catalogue, routes!(catalogue::stories)),
-        Entry::new(Catalogue, routes!(catalogue::story)),
-        Entry::new(Catalogue, routes!(catalogue::story_manifest)),
-        Entry::new(Catalogue, routes!(catalogue::search)),
+        Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::course_manifest)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(learner::enrol, learner::leave))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Catalogue, routes!(courses::search_courses)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(courses::course_content)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(courses::enroll)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SelfOr(Permission::ViewLearners), routes!(courses::courses_of_learner))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Catalogue, routes!(catalogue::stories)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::story)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::story_manifest)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::search)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(exercises::exercises_of_story)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(blobs::blob)),
-        Entry::new(Catalogue, routes!(dictionaries::dictionaries)),
-        Entry::new(SignedIn, routes!(learner::update_progress)),
-        Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress)),
+        Entry::new(Catalogue, routes!(dictionaries::dictionaries)).limited(&RouteLimit::COURSES),
+        Entry::new(SignedIn, routes!(me::profile)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::progress)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::dashboard)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::own_analytics)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(learner::update_progress)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(progress::own_progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),
         Entry::new(SignedIn, routes!(sync::events)),
-        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::people)),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::people))
+            .limited(&RouteLimit::REQUESTS),
         Entry::new(
             Person(Permission::ManageAccounts),
             routes!(admin::change_person, admin::delete_person),
-        ),
-        Entry::new(Person(Permission::IssueCodes), routes!(admin::issue_code)),
-        Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes)),
-        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit)),
-        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import)),
-        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of)),
-        Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet)),
-        Entry::new(Class(Permission::IssueCodes), routes!(admin::class_code)),
+        )
+        .limited(&RouteLimit::REQUESTS),
+        Entry::new(Person(Permission::IssueCodes), routes!(admin::issue_code))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
+            .limited(&RouteLimit::UPLOADS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Class(Permission::IssueCodes), routes!(admin::class_code))
+            .limited(&RouteLimit::REQUESTS),
     ]
 }
 
@@ -65,12 +89,15 @@ pub struct Route {
     /// Parameters are written as `{name}`.
     pub path: String,
     pub access: Access,
+    /// Name of the limit of its requests.
+    pub limit: Option<&'static str>,
 }
 
 /// Returns every route of the table.
 pub fn all_routes() -> Vec<Route> {
     let mut all = Vec::new();
-    for Entry { access, paths, .. } in table() {
+    for Entry { access, limit, paths, .. } in table() {
+        let limit = limit.map(|limit| limit.name);
         for (path, item) in paths.paths {
             let operations = [
                 (Method::GET, item.get),
@@ -80,7 +107,7 @@ pub fn all_routes() -> Vec<Route> {
                 (Method::DELETE, item.delete),
             ];
             for method in operations.into_iter().filter_map(|(m, operation)| operation.map(|_| m)) {
-                all.push(Route { method, path: path.clone(), access });
+                all.push(Route { method, path: path.clone(), access, limit });
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod clean_up;
+mod count_learners;
 mod purge;
 mod render;
 
@@ -42,6 +43,7 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
         Box::new(purge::Purge),
         Box::new(clean_up::CleanUp { keep_hours: settings.keep_unused_blobs_hours }),
         Box::new(render::Render),
+        Box::new(count_learners::CountLearners),
         Box::new(backup::ScheduledBackup {
             every_ms: settings.backup.every_ms(),
             folder: settings

@@ -153,6 +153,7 @@ impl School {
 /// Routes that everybody may call, about nobody but themselves, are in `EVERYBODY`.
 const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/progress/{userId}/{courseId}", ["+-------", "++------", "++++++++", "++++++++"]),
+    ("GET /api/users/{userId}/courses", ["+-------", "++------", "++++++++", "++++++++"]),
     ("GET /api/v1/admin/people", ["-", "-", "+", "+"]),
     ("PATCH /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
     ("DELETE /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
@@ -183,6 +184,15 @@ const EVERYBODY: &[&str] = &[
     "GET /api/courses/{id}/manifest",
     "POST /api/courses/{id}/enrolment",
     "DELETE /api/courses/{id}/enrolment",
+    "GET /api/courses/search",
+    "GET /api/courses/{id}/content",
+    "POST /api/courses/{id}/enroll",
+    "GET /api/users/profile",
+    "GET /api/me/progress",
+    "GET /api/me/dashboard",
+    "GET /api/me/analytics",
+    "GET /api/progress",
+    "GET /api/learning/exercises/story/{id}",
     "GET /api/stories",
     "GET /api/stories/{id}",
     "GET /api/stories/{id}/manifest",

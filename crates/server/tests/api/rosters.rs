@@ -17,6 +17,7 @@ use carrel_people::{
     rosters::{AppliedRoster, ImportedBy},
 };
 use carrel_roster::{Approval, Options, Person, State, UNDO_MS};
+use carrel_server::Settings;
 use serde_json::{Value, json};
 
 use super::support::{NOW, PASSWORD, TestServer, device, fixture};
@@ -218,9 +219,14 @@ impl TestServer {
     }
 }
 
+/// Returns a server that does not limit how often a test asks for a report.
+fn unlimited() -> TestServer {
+    TestServer::with(Settings { route_limits: false, ..Settings::default() })
+}
+
 #[tokio::test]
 async fn a_list_is_imported_over_http_with_a_report() {
-    let server = TestServer::new();
+    let server = unlimited();
     let ada = server.staff("ada", Rank::Administrator).await;
     let report = server.import_over_http("", &ada.token, LIST).await;
     assert_eq!((&report["state"], &report["applied"]), (&json!("finished"), &Value::Null));
@@ -244,7 +250,7 @@ async fn a_list_is_imported_over_http_with_a_report() {
 
 #[tokio::test]
 async fn an_administrator_changes_neither_operators_nor_themselves_by_a_list() {
-    let server = TestServer::new();
+    let server = unlimited();
     let ada = server.staff("ada", Rank::Administrator).await;
     server.staff("olga", Rank::Operator).await;
     let list =

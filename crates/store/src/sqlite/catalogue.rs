@@ -8,10 +8,18 @@ use super::{SqliteTx, search};
 use crate::{
     Result, StoreError,
     tx::{
-        CatalogueTx, Filter, Kind, Listed, Publication, Published, difficulty_text,
-        passage_kind_text,
+        CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
+        difficulty_text, passage_kind_text,
     },
 };
+
+/// Selects the courses whose number of enrolled learners differs from the stored one.
+const CHANGED_COUNTS: &str = "WITH counted AS MATERIALIZED (
+        SELECT p.id, p.learners AS stored, (SELECT count(*) FROM kv k
+            JOIN decision d ON d.user_id = k.user_id AND d.course = k.key
+            WHERE k.ns = 'enrolment' AND k.value = 'true' AND k.key = p.id AND d.status = 'active') AS learners
+        FROM publication p WHERE p.kind = 'course')
+    SELECT id, learners FROM counted WHERE learners <> stored ORDER BY id";
 
 fn manifest_blob(r: &Row<'_>) -> rusqlite::Result<ManifestBlob> {
     let size: i64 = r.get("size")?;
@@ -22,13 +30,67 @@ fn manifest_blob(r: &Row<'_>) -> rusqlite::Result<ManifestBlob> {
     })
 }
 
+impl SqliteTx<'_> {
+    /// Returns `FROM ... WHERE ...` with its values, and the order of the rows, for a list of publications `p`.
+    fn list_conditions(&self, kind: Kind, filter: &Filter) -> Result<(String, Vec<Value>, String)> {
+        // `values` is in the order of the placeholders in the statement.
+        let mut from = "publication p".to_owned();
+        let mut clauses = vec!["p.kind = ?".to_owned()];
+        let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
+        let mut order = match filter.order {
+            ListOrder::Title => "p.title COLLATE NOCASE, p.id",
+            ListOrder::Learners => "p.learners DESC, p.imported_ms DESC, p.id",
+        }
+        .to_owned();
+        if let Some(query) = &filter.search {
+            let index = search::PUBLICATIONS;
+            from += &format!(
+                " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind
+                  JOIN {index} f ON f.rowid = s.id"
+            );
+            clauses.push(format!("{index} MATCH ?"));
+            values.push(terms::match_expression(query).into());
+            order = format!("{}, {order}", terms::rank(index));
+        }
+        let mut add_clause = |clause: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                clauses.push(clause.to_owned());
+                values.push(value);
+            }
+        };
+        let difficulty = filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned());
+        add_clause("p.difficulty = ?", difficulty.map(Value::from));
+        add_clause("p.level = ?", filter.level.map(|l| i64::from(l).into()));
+        add_clause("p.category = ?", filter.category.clone().map(Value::from));
+        add_clause("p.hours >= ?", filter.min_hours.map(|h| i64::from(h.0).into()));
+        add_clause("p.hours <= ?", filter.max_hours.map(|h| i64::from(h.0).into()));
+        if let Some(wanted) = &filter.lang {
+            let mut stmt =
+                self.prepare_cached("SELECT DISTINCT lang FROM publication WHERE kind = ?1")?;
+            let languages = stmt
+                .query_map([kind.as_str()], |r| r.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            let accepted: Vec<&String> =
+                languages.iter().filter(|lang| language::is_accepted(wanted, lang)).collect();
+            let list = serde_json::to_string(&accepted).unwrap_or_default();
+            add_clause("p.lang IN (SELECT value FROM json_each(?))", Some(list.into()));
+        }
+        Ok((format!("FROM {from} WHERE {}", clauses.join(" AND ")), values, order))
+    }
+}
+
 impl CatalogueTx for SqliteTx<'_> {
     fn put_publication(&self, p: &Publication, revision: u64, now_ms: i64) -> Result<()> {
         let kind = p.kind.as_str();
         self.prepare_cached(
-            "INSERT OR REPLACE INTO publication
-             (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms, rendered_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO publication
+             (kind, id, title, lang, category, difficulty, level, hours, summary, reply, manifest, version, imported_ms,
+              rendered_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (kind, id) DO UPDATE SET title = excluded.title, lang = excluded.lang,
+             category = excluded.category, difficulty = excluded.difficulty, level = excluded.level,
+             hours = excluded.hours, summary = excluded.summary, reply = excluded.reply, manifest = excluded.manifest,
+             version = excluded.version, imported_ms = excluded.imported_ms, rendered_by = excluded.rendered_by",
         )?
         .execute((
             kind,
@@ -38,6 +100,7 @@ impl CatalogueTx for SqliteTx<'_> {
             &p.category,
             difficulty_text(p.difficulty),
             p.level,
+            p.hours.0,
             &p.summary,
             &p.reply,
             &p.manifest,
@@ -150,55 +213,37 @@ impl CatalogueTx for SqliteTx<'_> {
         let sql = "SELECT 1 FROM publication WHERE kind = 'course' AND id = ?1";
         Ok(self.prepare_cached(sql)?.exists([id.as_str()])?)
     }
-    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
-        // `values` is in the order of the placeholders in the statement.
-        let mut from = "publication p".to_owned();
-        let mut clauses = vec!["p.kind = ?".to_owned()];
-        let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
-        let mut order = "p.title COLLATE NOCASE, p.id".to_owned();
-        if let Some(query) = &filter.search {
-            let index = search::PUBLICATIONS;
-            from += &format!(
-                " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind
-                  JOIN {index} f ON f.rowid = s.id"
-            );
-            clauses.push(format!("{index} MATCH ?"));
-            values.push(terms::match_expression(query).into());
-            order = format!("{}, {order}", terms::rank(index));
-        }
-        let mut add_clause = |clause: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                clauses.push(clause.to_owned());
-                values.push(value);
-            }
-        };
-        let difficulty = filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned());
-        add_clause("p.difficulty = ?", difficulty.map(Value::from));
-        add_clause("p.level = ?", filter.level.map(|l| i64::from(l).into()));
-        add_clause("p.category = ?", filter.category.clone().map(Value::from));
-        if let Some(wanted) = &filter.lang {
-            let mut stmt =
-                self.prepare_cached("SELECT DISTINCT lang FROM publication WHERE kind = ?1")?;
-            let languages = stmt
-                .query_map([kind.as_str()], |r| r.get(0))?
-                .collect::<rusqlite::Result<Vec<String>>>()?;
-            let accepted: Vec<&String> =
-                languages.iter().filter(|lang| language::is_accepted(wanted, lang)).collect();
-            let list = serde_json::to_string(&accepted).unwrap_or_default();
-            add_clause("p.lang IN (SELECT value FROM json_each(?))", Some(list.into()));
-        }
-        let from_where = format!("FROM {from} WHERE {}", clauses.join(" AND "));
+    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<ListedPublication>> {
+        let (from_where, mut values, order) = self.list_conditions(kind, filter)?;
         let total: i64 = self
             .prepare_cached(&format!("SELECT count(*) {from_where}"))?
             .query_row(params_from_iter(&values), |r| r.get(0))?;
         values.push(i64::from(filter.limit).into());
         values.push(i64::try_from(filter.offset).unwrap_or(i64::MAX).into());
-        let sql = format!("SELECT p.summary {from_where} ORDER BY {order} LIMIT ? OFFSET ?");
+        let sql =
+            format!("SELECT p.summary, p.learners {from_where} ORDER BY {order} LIMIT ? OFFSET ?");
+        let read = |r: &Row<'_>| {
+            let learners: i64 = r.get("learners")?;
+            Ok(ListedPublication { summary: r.get("summary")?, learners: learners.unsigned_abs() })
+        };
         let items = self
             .prepare_cached(&sql)?
-            .query_map(params_from_iter(&values), |r| r.get(0))?
+            .query_map(params_from_iter(&values), read)?
             .collect::<rusqlite::Result<_>>()?;
         Ok(Listed { items, total: total.unsigned_abs() })
+    }
+    fn changed_learner_counts(&self) -> Result<Vec<(String, u64)>> {
+        let mut stmt = self.prepare_cached(CHANGED_COUNTS)?;
+        let read = |r: &Row<'_>| Ok((r.get("id")?, r.get::<_, i64>("learners")?.unsigned_abs()));
+        Ok(stmt.query_map([], read)?.collect::<rusqlite::Result<_>>()?)
+    }
+    fn set_learner_counts(&self, counts: &[(String, u64)]) -> Result<()> {
+        let sql = "UPDATE publication SET learners = ?2 WHERE kind = 'course' AND id = ?1";
+        let mut stmt = self.prepare_cached(sql)?;
+        for (id, learners) in counts {
+            stmt.execute((id, i64::try_from(*learners).unwrap_or(i64::MAX)))?;
+        }
+        Ok(())
     }
     fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>> {
         let sql = "SELECT hash, size, media_type FROM blob WHERE hash = ?1";
@@ -219,5 +264,60 @@ impl CatalogueTx for SqliteTx<'_> {
             "SELECT body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash = ?2 DESC LIMIT 1";
         let mut stmt = self.prepare_cached(sql)?;
         Ok(stmt.query_row((item.as_str(), preferred.0), |r| r.get(0)).optional()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrel_model::{
+        content::{Difficulty, Hours},
+        text::SearchQuery,
+    };
+
+    use super::*;
+    use crate::sqlite::tests::{empty, plan};
+
+    /// The plan of a page of courses.
+    fn plan_of(filter: &Filter) -> String {
+        let conn = empty();
+        let (from_where, _, order) = SqliteTx(&conn).list_conditions(Kind::Course, filter).unwrap();
+        let page = format!("SELECT p.summary, p.learners {from_where} ORDER BY {order} LIMIT 50");
+        format!("{}\n{}", plan(&page), plan(&format!("SELECT count(*) {from_where}")))
+    }
+
+    #[test]
+    fn lists_of_courses_are_read_in_the_order_of_an_index() {
+        let all = Filter { order: ListOrder::Learners, ..Filter::default() };
+        let hours = Some(Hours(250));
+        let filtered = Filter {
+            difficulty: Some(Difficulty::Beginner),
+            category: Some("Geography".into()),
+            lang: Some("en".into()),
+            min_hours: hours,
+            max_hours: hours,
+            ..all.clone()
+        };
+        for filter in [&all, &filtered] {
+            let plan = plan_of(filter);
+            assert!(plan.starts_with("SEARCH p USING INDEX publication_rank (kind=?"), "{plan}");
+            // The rows of the table are not read for the number of courses.
+            assert_eq!(plan.matches("SEARCH p USING COVERING INDEX").count(), 1, "{plan}");
+            // The values of a filter may be scanned, publications may not.
+            assert!(!plan.contains("SCAN p") && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        // A search reads the publications that the index of terms has found.
+        let found = plan_of(&Filter { search: SearchQuery::parse("river"), ..filtered });
+        assert!(found.contains("SCAN f VIRTUAL TABLE INDEX"), "{found}");
+        assert!(!found.contains("SCAN p") && !found.contains("SCAN s\n"), "{found}");
+    }
+
+    #[test]
+    fn learners_are_counted_by_index() {
+        let plan = plan(CHANGED_COUNTS);
+        assert!(plan.contains("COVERING INDEX publication_rank (kind=?"), "{plan}");
+        assert!(plan.contains("INDEX kv_enrolment (key=?)"), "{plan}");
+        for scan in ["SCAN p", "SCAN k", "SCAN d"] {
+            assert!(!plan.lines().any(|line| line == scan), "{plan}");
+        }
     }
 }

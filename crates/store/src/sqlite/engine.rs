@@ -37,10 +37,11 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(11, "enrolment_tokens", "0011_enrolment_tokens"),
     migration!(12, "study_days", "0012_study_days"),
     migration!(13, "people", "0013_people"),
-    migration!(14, "operators", "0014_operators"),
-    migration!(15, "one_time_codes", "0015_one_time_codes"),
-    migration!(16, "roster_reports", "0016_roster_reports"),
-    migration!(17, "class_codes", "0017_class_codes"),
+    migration!(14, "enrolments", "0014_enrolments"),
+    migration!(15, "operators", "0015_operators"),
+    migration!(16, "one_time_codes", "0016_one_time_codes"),
+    migration!(17, "roster_reports", "0017_roster_reports"),
+    migration!(18, "class_codes", "0018_class_codes"),
 ];
 
 /// Name of the database file in its folder.

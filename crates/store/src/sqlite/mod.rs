@@ -11,6 +11,7 @@ mod people;
 mod rows;
 mod search;
 mod sessions;
+mod study;
 mod writer;
 
 use std::{
@@ -151,4 +152,27 @@ fn snapshot(conn: &Connection, job: &mut dyn TxJob) -> Result<()> {
     let snapshot = conn.unchecked_transaction()?;
     job.run(&SqliteTx(&snapshot));
     Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rusqlite::Connection;
+
+    use super::{MIGRATIONS, search};
+
+    /// Returns a database without rows.
+    pub(crate) fn empty() -> Connection {
+        let mut conn = carrel_sqlite::open_in_memory().unwrap();
+        carrel_sqlite::migrate(&mut conn, MIGRATIONS, None, 0).unwrap();
+        search::index_missing(&conn).unwrap();
+        conn
+    }
+
+    /// Returns the query plan of a statement, one step in a line.
+    pub(crate) fn plan(sql: &str) -> String {
+        let conn = empty();
+        let mut stmt = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = stmt.raw_query().mapped(|r| r.get::<_, String>("detail"));
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
 }

@@ -2,7 +2,7 @@
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
-    content::{Difficulty, ManifestBlob},
+    content::{Difficulty, Hours, ManifestBlob},
     search_text::SearchText,
     text::SearchQuery,
     wire::SearchHit,
@@ -24,6 +24,15 @@ impl Kind {
     }
 }
 
+/// Order of a list of publications. Results of a search are ordered by relevance first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListOrder {
+    #[default]
+    Title,
+    /// Most enrolled learners first, then the last published.
+    Learners,
+}
+
 /// Conditions and page of a list of publications.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -34,8 +43,20 @@ pub struct Filter {
     pub category: Option<String>,
     /// Language tag; `text::language::is_accepted` decides which languages it includes.
     pub lang: Option<String>,
+    pub min_hours: Option<Hours>,
+    pub max_hours: Option<Hours>,
+    pub order: ListOrder,
     pub offset: u64,
     pub limit: u32,
+}
+
+/// A publication in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPublication {
+    /// JSON of `CourseSummary` or `StorySummary`.
+    pub summary: String,
+    /// Number of learners enrolled in the course, as last counted; 0 for a story.
+    pub learners: u64,
 }
 
 /// A course or story, and all data derived from its manifest. `summary` and `reply` are JSON, as sent to clients.
@@ -48,6 +69,7 @@ pub struct Publication {
     pub category: String,
     pub difficulty: Option<Difficulty>,
     pub level: u8,
+    pub hours: Hours,
     pub summary: String,
     pub reply: String,
     /// JSON of `SignedManifest`.
@@ -104,8 +126,13 @@ pub trait CatalogueTx {
     /// since `before_ms`. Returns the number of deleted records.
     fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64>;
     fn has_course(&self, id: &Slug) -> Result<bool>;
-    /// Returns summaries (each as JSON), sorted by title, or by relevance if `filter.search` is set.
-    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>>;
+    /// Returns a page of publications in `filter.order`, by relevance first if `filter.search` is set.
+    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<ListedPublication>>;
+    /// Counts the enrolled learners of each course: those who requested enrolment and have not withdrawn, and whom the
+    /// decision admits. Returns the courses whose number differs from the stored one, by id.
+    fn changed_learner_counts(&self) -> Result<Vec<(String, u64)>>;
+    /// Stores numbers of enrolled learners, in the order given.
+    fn set_learner_counts(&self, counts: &[(String, u64)]) -> Result<()>;
     fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>>;
     fn blobs(&self) -> Result<Vec<ManifestBlob>>;
     /// Returns the JSON of the quiz with this hash and item id.

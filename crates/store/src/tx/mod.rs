@@ -11,20 +11,23 @@ mod jobs;
 mod people;
 mod rows;
 mod sessions;
+mod study;
 mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
-    CatalogueTx, Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchTx,
+    CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
+    PublishedQuiz, SearchTx,
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
 pub use people::{AuditRow, ClassKey, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
+pub use study::{EnrolledCourse, StudyTx};
 pub use values::{
-    EXCERPT_CHARS, difficulty_text, member_role_of, member_role_text, passage_kind_of,
-    passage_kind_text, role_of, role_text, state_of,
+    EXCERPT_CHARS, decision_status_of, difficulty_text, kinds_of, member_role_of, member_role_text,
+    passage_kind_of, passage_kind_text, role_of, role_text, state_of,
 };
 
 use super::Result;
@@ -43,6 +46,7 @@ pub trait Tx:
     + CatalogueTx
     + SearchTx
     + RowTx
+    + StudyTx
     + JobTx
     + EnrolmentTokenTx
     + PeopleTx
@@ -55,6 +59,7 @@ impl<T> Tx for T where
         + CatalogueTx
         + SearchTx
         + RowTx
+        + StudyTx
         + JobTx
         + EnrolmentTokenTx
         + PeopleTx

@@ -2,6 +2,7 @@
 
 use carrel_model::{
     content::Difficulty,
+    lattice::{DecisionStatus, ItemKind},
     wire::{Role, SearchKind},
 };
 use carrel_roster::{MemberRole, State};
@@ -76,4 +77,16 @@ pub fn passage_kind_of(text: &str) -> SearchKind {
         "section" => SearchKind::Section,
         _ => SearchKind::StoryText,
     }
+}
+
+/// Returns the status; `None` if the text is unknown.
+pub fn decision_status_of(text: &str) -> Option<DecisionStatus> {
+    use DecisionStatus::{Active, Pending, Refused};
+    [Pending, Active, Refused].into_iter().find(|status| status.as_str() == text)
+}
+
+/// Returns the texts of the kinds of progress rows: of all, or of one.
+pub fn kinds_of(kind: Option<ItemKind>) -> Vec<&'static str> {
+    let all = [ItemKind::Section, ItemKind::Story, ItemKind::Media];
+    all.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)).map(ItemKind::as_str).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! Not here: the files that it refers to (`compile`).
 
-use carrel_model::content::{Difficulty, Hours, SectionType, VocabularyEntry};
+use carrel_model::content::{CourseMeta, Difficulty, Hours, SectionType, VocabularyEntry};
 
 use super::{metadata, story};
 use crate::{
@@ -24,6 +24,11 @@ pub(super) fn draft(context: &mut CompileContext<'_>) -> Option<CourseDraft> {
     let fields = Fields::new(&node, FILE, problems, FILE)?;
     fields.format("carrel-course");
     let metadata = metadata::read(context, &fields);
+    if metadata.id.as_ref().is_some_and(CourseMeta::is_reserved_id) {
+        let line = fields.text("id").map_or(1, |id| id.line);
+        let message = "\"id\" is a name that servers use themselves";
+        fields.error(line, "bad-id", message.to_owned(), "choose another id");
+    }
     let difficulty = fields.one_of(
         "difficulty",
         &[
