@@ -25,7 +25,7 @@ pub mod http;
 pub mod import;
 pub mod jobs;
 mod key_file;
-pub mod password;
+pub use carrel_password as password;
 pub mod publish;
 pub mod push_validation;
 pub mod rate_limits;

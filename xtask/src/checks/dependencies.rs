@@ -126,11 +126,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-model", "carrel-roster", "carrel-sqlite", "carrel-store"],
         &[],
     ),
+    ("carrel-password", &["carrel-precis"], &[]),
     ("carrel-people", &["carrel-model", "carrel-store", "carrel-precis", "carrel-roster"], &[]),
     (
         "carrel-server",
         &[
             "carrel-model",
+            "carrel-password",
             "carrel-people",
             "carrel-store",
             "carrel-store-postgres",
@@ -177,6 +179,7 @@ const ALL: &[&str] = &[
     "carrel-server",
     "carrel-store",
     "carrel-store-postgres",
+    "carrel-password",
     "carrel-people",
     "carrel-testkit",
     "carrel-update",
@@ -233,6 +236,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
 ];
 
 const ALL_BUT_MODEL: &[&str] = &[
+    "carrel-password",
     "carrel-system",
     "carrel-sqlite",
     "carrel-net",

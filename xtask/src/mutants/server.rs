@@ -209,10 +209,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "each password hash allocates new memory",
-        file: "crates/server/src/password.rs",
+        file: "crates/password/src/lib.rs",
         good: "    if blocks.len() < block_count {\n        blocks.resize(block_count, Block::default());\n    }",
         bad: "    let mut own = vec![Block::default(); block_count];\n    let blocks = &mut own;",
-        tests: unit!("carrel-server", "hashes_reuse_one_memory_block"),
+        tests: unit!("carrel-password", "hashes_reuse_one_memory_block"),
     },
     Mutant {
         name: "unknown fields of a merged row are not limited",
@@ -573,7 +573,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a password hashed in another normal form is rejected",
-        file: "crates/server/src/password.rs",
+        file: "crates/password/src/lib.rs",
         good: "    for form in others {",
         bad: "    for form in others.into_iter().take(0) {",
         tests: unit!(
@@ -733,10 +733,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "sign-ins wait until all registrations are done",
-        file: "crates/server/src/password.rs",
+        file: "crates/password/src/lib.rs",
         good: "        let registration_first = self.registration_is_next;",
         bad: "        let registration_first = self.registration_is_next || !self.registrations.is_empty();",
-        tests: unit!("carrel-server", "a_full_queue_does_not_delay_the_other"),
+        tests: unit!("carrel-password", "a_full_queue_does_not_delay_the_other"),
     },
     Mutant {
         name: "the second use of a refresh token within the grace period revokes the sign-in",

@@ -337,7 +337,7 @@ pub fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
 
 /// Returns the hash of a token. Tokens are looked up by hash, so that the time of the lookup reveals nothing about
 /// stored tokens.
-pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+pub fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
 
