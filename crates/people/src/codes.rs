@@ -78,8 +78,8 @@ pub fn issue(
     Ok(row)
 }
 
-/// Deletes the code of an account if it is this one and has not expired. Returns false otherwise. `None`: a login that
-/// does not exist, for which the same statement is executed.
+/// Deletes the code of an account if it is this one and has not expired. Returns false otherwise, also for an id
+/// without an account, which is looked up for a login that does not exist.
 ///
 /// # Errors
 /// An error of the store.

@@ -33,9 +33,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a student sees the courses of another learner",
-        file: "crates/server/src/http/access.rs",
-        good: "caller.id == learner || Permission::ManageAccounts",
-        bad: "caller.id != learner || Permission::ManageAccounts",
+        file: "crates/server/src/http/routes.rs",
+        good: "Entry::new(SelfOr(Permission::ViewLearners), routes!(courses::courses_of_learner))",
+        bad: "Entry::new(SignedIn, routes!(courses::courses_of_learner))",
         tests: api!("students_see_their_own_courses_only"),
     },
     Mutant {
@@ -343,8 +343,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a prepared restore is restarted instead of finished",
         file: "crates/server/src/restore.rs",
-        good: "    if let Some(plan) = read_plan(data_dir)? {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
-        bad: "    if let Some(plan) = read_plan(data_dir)?.filter(|_| false) {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
+        good: "    if let Some(plan) = read_plan(data_dir)? {\n        let _lock = lock(data_dir, false)?;\n        tracing::info!(\"finishing",
+        bad: "    if let Some(plan) = read_plan(data_dir)?.filter(|_| false) {\n        let _lock = lock(data_dir, false)?;\n        tracing::info!(\"finishing",
         tests: api!("a_prepared_restore_is_finished_first"),
     },
     Mutant {
@@ -612,15 +612,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "guesses for one login from many networks are not counted",
         file: "crates/server/src/rate_limits.rs",
-        good: "        self.login\n            .take(login, now_ms)\n            .await\n            .inspect_err(|_| self.login_and_network.refund(login_and_network))?;\n",
+        good: "        self.login.take(login, now_ms).await.inspect_err(|_| {\n            self.login_and_network.refund(login_and_network);\n            self.minute.refund(login_and_network);\n        })?;\n",
         bad: "",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
     Mutant {
         name: "guesses of one network for many logins are not counted",
         file: "crates/server/src/rate_limits.rs",
-        good: "        self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {",
-        bad: "        self.network.take(&network.to_string(), now_ms).await.or(Ok(())).inspect_err(|_: &u64| {",
+        good: "        by_network.map(drop).inspect_err(|_| {",
+        bad: "        by_network.map(drop).or(Ok(())).inspect_err(|_: &u64| {",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
     Mutant {
