@@ -59,7 +59,7 @@ impl OfferedPacks {
         Self { folder: data_dir.join(OFFERED_FOLDER), known: Mutex::default() }
     }
 
-    /// Returns the packs, sorted by id. If two packs have the same id, only the one that was built later is returned.
+    /// Returns the packs, sorted by id; of packs with the same id, the newest one.
     /// Files that are not packs are left out. Blocking.
     pub fn all(&self) -> io::Result<Vec<Arc<OfferedPack>>> {
         let mut packs: BTreeMap<String, Arc<OfferedPack>> = BTreeMap::new();

@@ -118,16 +118,14 @@ fn payloads<'a>(process: &str, messages: impl Iterator<Item = &'a str>) -> Vec<S
     payloads
 }
 
-/// Keeps a connection of its own that listens. After an interruption, `Gap` is reported once it listens again.
+/// Keeps a connection of its own that listens. Each time it begins to listen, `Gap` is reported: what was sent before is
+/// unknown.
 async fn receive_all(url: DatabaseUrl, settings: PoolSettings, process: String, receive: Receive) {
-    let (mut is_first, mut wait) = (true, RETRY.0);
+    let mut wait = RETRY.0;
     loop {
         match listen(&url, &settings).await {
             Ok((_client, mut notifications)) => {
-                if !is_first {
-                    tracing::info!("messages of other servers arrive again");
-                    receive(Received::Gap);
-                }
+                receive(Received::Gap);
                 wait = RETRY.0;
                 while let Some(payload) = notifications.recv().await {
                     deliver(&process, &payload, &receive);
@@ -136,8 +134,6 @@ async fn receive_all(url: DatabaseUrl, settings: PoolSettings, process: String, 
             }
             Err(e) => tracing::warn!(error = %e, "messages of other servers cannot be received"),
         }
-        // Also after a first attempt that failed: what was sent meanwhile is unknown.
-        is_first = false;
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY.1);
     }

@@ -38,7 +38,7 @@ pub struct OpenOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     Message(String),
-    /// Messages may have been lost, because the connection was interrupted.
+    /// Messages may have been lost: receiving has just begun, or goes on after an interruption.
     Gap,
 }
 

@@ -218,8 +218,11 @@ pub async fn events(
                     if let Ok(true) = app.store.is_ended(caller.sign_in).await {
                         break;
                     }
-                    usn = app.store.usn(user).await.unwrap_or(usn);
-                    yield changes_event(usn, &epoch);
+                    let now = app.store.usn(user).await.unwrap_or(usn);
+                    if now > usn {
+                        usn = now;
+                        yield changes_event(usn, &epoch);
+                    }
                 }
                 Err(RecvError::Closed) => break,
             }

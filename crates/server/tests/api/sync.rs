@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::Method;
 use carrel_server::{
-    Config, FakeClock, Server, Settings,
+    Config, FakeClock, RunningServer, Server, Settings,
     events::{Event, StreamEvent},
     store::tx::Usage,
 };
@@ -549,20 +549,40 @@ impl Events {
     }
 }
 
+/// Two servers of one database: the laptop uses the first, and the phone gets events of the second.
+struct TwoServers {
+    dir: tempfile::TempDir,
+    servers: [RunningServer; 2],
+    a: Socket,
+    b: Socket,
+    laptop: Value,
+    phone: Value,
+    events: Events,
+}
+
+impl TwoServers {
+    /// Returns `None` if only one server can use a database of the engine under test.
+    async fn start() -> Option<Self> {
+        if !engine().is_shared() {
+            eprintln!("skipped on {}: one server uses the database", engine().name());
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::new(NOW));
+        let start = || Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
+        let servers = [start().await.unwrap(), start().await.unwrap()];
+        let [a, b] = [servers[0].url(), servers[1].url()].map(Socket::new);
+        let (laptop, phone) = (a.sign_in("register", 1).await, b.sign_in("login", 2).await);
+        let mut events = b.events(&phone).await;
+        assert_eq!(events.next().await.unwrap()["usn"], 0);
+        Some(Self { dir, servers, a, b, laptop, phone, events })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_are_notified_by_another_server_of_the_database() {
-    if !engine().is_shared() {
-        eprintln!("skipped on {}: one server uses the database", engine().name());
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(FakeClock::new(NOW));
-    let start = || Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
-    let (first, second) = (start().await.unwrap(), start().await.unwrap());
-    let [a, b] = [first.url(), second.url()].map(Socket::new);
-    let (laptop, phone) = (a.sign_in("register", 1).await, b.sign_in("login", 2).await);
-    let mut events = b.events(&phone).await;
-    assert_eq!(events.next().await.unwrap()["usn"], 0);
+    let Some(pair) = TwoServers::start().await else { return };
+    let TwoServers { servers: [first, second], a, b, laptop, phone, mut events, .. } = pair;
     for n in 1..=50_u64 {
         let rows = [progress("a/b/c", n as u32)];
         let (_, change) = tokio::join!(a.push(&laptop, &rows), events.next());
@@ -585,18 +605,8 @@ async fn devices_are_notified_by_another_server_of_the_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_reads_what_changed_while_it_got_no_messages() {
-    if !engine().is_shared() {
-        eprintln!("skipped on {}: one server uses the database", engine().name());
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(FakeClock::new(NOW));
-    let start = || Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
-    let (first, second) = (start().await.unwrap(), start().await.unwrap());
-    let [a, b] = [first.url(), second.url()].map(Socket::new);
-    let (laptop, phone) = (a.sign_in("register", 1).await, b.sign_in("login", 2).await);
-    let mut events = b.events(&phone).await;
-    assert_eq!(events.next().await.unwrap()["usn"], 0);
+    let Some(pair) = TwoServers::start().await else { return };
+    let TwoServers { dir, servers: _servers, a, laptop, mut events, .. } = pair;
     assert_eq!(super::postgres::end_listeners(dir.path()), 2);
     a.push(&laptop, &[progress("a/b/c", 1)]).await;
     assert_eq!(events.next().await.unwrap()["usn"], 1);
