@@ -1,23 +1,18 @@
 //! The Carrel server: accounts, catalogue, blobs and sync over HTTP, stored in one folder.
 //!
-//! A request passes through `http` (parse, call, render), `domain` (the rules, over transactions) and `store`
-//! (transactions and SQL, one implementation for each engine). `import`, `fonts`, `backup` and `export` implement
-//! commands of the program. Traits allow replacing what is local to this process or machine: `blobs`, `clock`,
-//! `events`, `rate_limits`, `signing`.
+//! A request passes through `http` (parse, call, render), `carrel-domain` (the rules, over transactions) and
+//! `carrel-store` (transactions and SQL, one implementation for each engine). `import`, `fonts`, `backup` and `export`
+//! implement commands of the program.
 //!
-//! Not here: the merge of rows (`carrel-model`) and its SQL (`carrel-sqlite`), compiling packages (`carrel-package`),
-//! and client code.
+//! Not here: the rules (`carrel-domain`), the merge of rows (`carrel-model`) and its SQL (`carrel-sqlite`), compiling
+//! packages (`carrel-package`), and client code.
 
 pub mod backup;
-pub mod blobs;
 pub mod bundle_import;
-pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod database;
-pub mod domain;
 pub mod error;
-pub mod events;
 pub mod export;
 pub mod folders;
 pub mod fonts;
@@ -25,15 +20,13 @@ pub mod http;
 pub mod import;
 pub mod jobs;
 mod key_file;
+pub use carrel_domain as domain;
+pub use carrel_domain::{blobs, clock, events, push_validation, signing, store, tokens};
 pub use carrel_password as password;
 pub mod publish;
-pub mod push_validation;
 pub mod rate_limits;
 pub mod restore;
 pub mod server;
-pub mod signing;
-pub mod store;
-pub mod tokens;
 
 pub use carrel_precis as precis;
 pub use clock::{Clock, FakeClock, SystemClock};

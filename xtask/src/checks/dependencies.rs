@@ -129,9 +129,25 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-password", &["carrel-precis"], &[]),
     ("carrel-people", &["carrel-model", "carrel-store", "carrel-precis", "carrel-roster"], &[]),
     (
+        "carrel-domain",
+        &[
+            "carrel-model",
+            "carrel-package",
+            "carrel-overview",
+            "carrel-password",
+            "carrel-people",
+            "carrel-domain",
+            "carrel-precis",
+            "carrel-roster",
+            "carrel-store",
+        ],
+        &["carrel-sqlite"],
+    ),
+    (
         "carrel-server",
         &[
             "carrel-model",
+            "carrel-domain",
             "carrel-password",
             "carrel-people",
             "carrel-store",

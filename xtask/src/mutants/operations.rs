@@ -33,7 +33,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a committed write publishes no event",
-        file: "crates/server/src/store.rs",
+        file: "crates/domain/src/store.rs",
         good: "                    self.bus.publish(event);",
         bad: "                    drop(event);",
         tests: api!("a_push_of_a_disconnected_client_still_notifies_other_devices"),
@@ -54,14 +54,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a failed job is retried without a delay",
-        file: "crates/server/src/domain/jobs.rs",
+        file: "crates/domain/src/jobs.rs",
         good: "due_ms: now_ms.saturating_add(backoff_ms(released.attempts)),",
         bad: "due_ms: now_ms,",
         tests: api!("a_failed_job_is_retried_with_increasing_delays"),
     },
     Mutant {
         name: "the result of a job is stored after its lease was lost",
-        file: "crates/server/src/domain/jobs.rs",
+        file: "crates/domain/src/jobs.rs",
         good: "            let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {",
         bad: "            let Some(job) = tx.job(&leased.name)? else {",
         tests: api!("the_job_of_a_dead_process_is_leased_again"),
@@ -75,7 +75,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a recently written file is deleted",
-        file: "crates/server/src/blobs.rs",
+        file: "crates/domain/src/blobs.rs",
         good: "modified_ms(&metadata)? < before_ms",
         bad: "modified_ms(&metadata)? < i64::MAX",
         tests: api!("unreferenced_blobs_are_removed_after_a_week"),

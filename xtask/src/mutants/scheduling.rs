@@ -103,10 +103,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the server accepts reviews of a clock that is days ahead",
-        file: "crates/server/src/push_validation.rs",
+        file: "crates/domain/src/push_validation.rs",
         good: "Row::Session(_) | Row::Review(_) | Row::Attempt(_) => MAX_AHEAD_MS,",
         bad: "Row::Session(_) => MAX_AHEAD_MS,",
-        tests: unit!("carrel-server", "push_validation"),
+        tests: unit!("carrel-domain", "push_validation"),
     },
     Mutant {
         name: "new fields of a review are not part of its payload",

@@ -1,6 +1,6 @@
 //! The SQLite engine: one file, one writer thread and a few read connections. No statement runs on an async thread.
 //!
-//! Not here: the merge of rows (`carrel_sqlite::rows`), the rules (`domain`).
+//! Not here: the merge of rows (`carrel_sqlite::rows`), the rules (`carrel-domain`).
 
 mod accounts;
 mod catalogue;

@@ -78,7 +78,7 @@ pub struct Publication {
     pub blobs: Vec<ManifestBlob>,
     pub quizzes: Vec<PublishedQuiz>,
     pub passages: Vec<SearchText>,
-    /// Identifies the release that derived the publication from the manifest (`domain::publishing::rendered_by`).
+    /// Identifies the release that derived the publication from the manifest (`carrel_domain::publishing::rendered_by`).
     pub rendered_by: String,
 }
 

@@ -1,4 +1,4 @@
-//! Operations of a transaction, by subject. The rules in `domain` use these traits; an engine implements them in its
+//! Operations of a transaction, by subject. The rules in `carrel-domain` use these traits; an engine implements them in its
 //! SQL.
 //!
 //! Calls are synchronous, and each executes a whole statement or a batch of statements. An engine with an asynchronous

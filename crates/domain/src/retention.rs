@@ -1,15 +1,15 @@
 //! Deletion of expired rows.
 
-use super::{DomainResult, attempts::OPEN_MS};
 use crate::store::{Store, StoreError, tx::Tx};
+use crate::{DomainResult, attempts::OPEN_MS};
 
 /// Maximum number of rows of each kind deleted by a sign-in or refresh, which limits its duration.
-pub(super) const PURGED_PER_CALL: u32 = 20;
+pub(crate) const PURGED_PER_CALL: u32 = 20;
 
 /// Deletes sign-ins whose tokens have all expired, open grades older than `OPEN_MS`, the
 /// reverses and reports of old imports, and one-time codes that have expired: at most `limit` of each, or
 /// all if `None`. Returns the number of deleted rows.
-pub(super) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
+pub(crate) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
     // By a clock that was never set, everything may have expired.
     if !crate::clock::is_plausible(now_ms) {
         return Ok(0);

@@ -3,7 +3,7 @@
 use carrel_model::{ErrorCode, UserId};
 use carrel_people::PeopleError;
 
-use super::enrolment_tokens::TokenRefusal;
+use crate::enrolment_tokens::TokenRefusal;
 use crate::store::StoreError;
 
 pub type DomainResult<T> = Result<T, DomainError>;

@@ -7,7 +7,7 @@
 use carrel_model::{DeviceId, ErrorCode, Slug, UserId};
 use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership};
 
-use super::{DomainError, DomainResult, change_log::ChangeLog, enrolment};
+use crate::{DomainError, DomainResult, change_log::ChangeLog, enrolment};
 use crate::{
     events::Event,
     store::{
@@ -92,7 +92,7 @@ fn open_class(tx: &dyn Tx, id: ClassId) -> Result<Option<Class>, StoreError> {
 }
 
 /// Records that an account uses a token, and enrols it in the token's courses.
-pub(super) fn redeem(
+pub(crate) fn redeem(
     tx: &dyn Tx,
     events: &mut Vec<Event>,
     presented: PresentedEnrolment,

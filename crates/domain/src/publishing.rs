@@ -17,7 +17,7 @@ use carrel_model::{
 use serde::de::DeserializeOwned;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::DomainResult;
+use crate::DomainResult;
 use crate::{
     blobs::BlobStore,
     signing::{Signer, hex},

@@ -16,15 +16,15 @@ use carrel_model::{
     wire::{RefusalReason, ResultCode},
 };
 
-use super::{
+use crate::store::tx::OpenGrade;
+use crate::{
     DomainResult,
     change_log::{ChangeLog, Rule},
 };
-use crate::store::tx::OpenGrade;
 
 /// For an attempt submitted without its answers: time after the first grade in which answers to further questions
 /// count, since they may arrive in a later batch. A graded question keeps its points.
-pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
+pub(crate) const OPEN_MS: i64 = 24 * 3_600_000;
 
 /// A transaction stops grading after this number of answers and questions, so that other writers are not blocked for
 /// long.
@@ -32,11 +32,11 @@ const MAX_GRADED_PER_CALL: usize = 5_000;
 
 /// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), each with the
 /// questions whose answers were in the batch.
-pub(super) type UngradedAttempts = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
+pub(crate) type UngradedAttempts = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 
 /// Cache of quizzes and attempts within one transaction.
 #[derive(Default)]
-pub(super) struct Quizzes {
+pub(crate) struct Quizzes {
     by_item: HashMap<(BlobHash, ItemId), Option<Rc<ParsedQuiz>>>,
     accepted: HashMap<AttemptId, AcceptedAnswers>,
     /// By quiz: the attempt limit, and the number of graded attempts.
@@ -59,7 +59,7 @@ enum AcceptedAnswers {
 
 impl Quizzes {
     /// Returns the rule that a valid row violates, or `None`. Only attempts and answers have rules.
-    pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
+    pub(crate) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
             Row::Attempt(attempt) if changes_quiz(log, attempt)? => {
@@ -71,7 +71,7 @@ impl Quizzes {
         }
     }
     /// Counts a new answer if the quiz of its attempt is unknown.
-    pub(super) fn count_new(&mut self, row: &Row) {
+    pub(crate) fn count_new(&mut self, row: &Row) {
         if let Row::Answer(answer) = row
             && let Some(AcceptedAnswers::Any(left)) = self.accepted.get_mut(&answer.attempt)
         {
@@ -173,7 +173,7 @@ impl Quizzes {
         log.apply_server(Row::Grade(grade))
     }
     /// Grades attempts, about `MAX_GRADED_PER_CALL` answers; the remaining attempts stay in `attempts`.
-    pub(super) fn grade_batch(
+    pub(crate) fn grade_batch(
         &mut self,
         log: &mut ChangeLog<'_>,
         attempts: &mut UngradedAttempts,
@@ -273,7 +273,7 @@ fn changes_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
 }
 
 /// Returns the submitted attempts among `answered`, in the order in which they count.
-pub(super) fn submitted(
+pub(crate) fn submitted(
     log: &ChangeLog<'_>,
     answered: BTreeMap<AttemptId, BTreeSet<Slug>>,
 ) -> DomainResult<UngradedAttempts> {

@@ -7,7 +7,7 @@ use carrel_model::{
 use carrel_people::by_login;
 use carrel_precis as precis;
 
-use super::{DomainError, DomainResult};
+use crate::{DomainError, DomainResult};
 use crate::{
     store::{
         Store, StoreError,
@@ -59,7 +59,7 @@ pub enum AdoptionResult {
     LoginMismatch,
 }
 
-pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
+pub(crate) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
     let login = &account.user.login;
     let key = precis::username(login).map_err(|e| DomainError::BadLogin(e.to_string()))?;
     let keys = LoginKeys { skeleton: precis::skeleton(&key), key };
@@ -123,7 +123,7 @@ fn recreate(
 
 /// Returns the account for this id: the account itself, the account that adopted it, or the account recreated from
 /// its certificate.
-pub(super) fn account_of_token(
+pub(crate) fn account_of_token(
     tx: &dyn Tx,
     id: UserId,
     certificate: Option<&AccountCertificate>,

@@ -9,7 +9,7 @@ use carrel_people::{
 };
 use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership, Person};
 
-use super::{
+use crate::{
     DomainError, DomainResult,
     sessions::{self, NewSignIn},
 };

@@ -15,11 +15,11 @@ use carrel_overview::{DAY_START, Overview, StudyRows, Today, day_start_min};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{DomainError, DomainResult};
 use crate::store::{
     Listed, Store, StoreError,
     tx::{EnrolledCourse, Tx},
 };
+use crate::{DomainError, DomainResult};
 
 /// A course in which a learner is enrolled, or has requested to be, with the learner's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -133,7 +133,7 @@ impl Store {
 }
 
 /// Returns the minutes after midnight at which the learner's study day starts.
-pub(super) fn day_start(tx: &dyn Tx, user: UserId) -> Result<i32, StoreError> {
+pub(crate) fn day_start(tx: &dyn Tx, user: UserId) -> Result<i32, StoreError> {
     let stored = tx.row(user, &RowKey::of(RowType::Kv, &[REVIEW, DAY_START]))?;
     Ok(day_start_min(match &stored {
         Some(Row::Kv(kv)) => Some(kv.value.as_str()),

@@ -2,7 +2,7 @@
 //! of every backup. A server restored from a backup can therefore verify tokens and certificates issued after the
 //! backup, although its database has no record of them.
 //!
-//! Not here: which generation of a refresh token is valid (`domain::sessions`), requests (`http::auth`).
+//! Not here: which generation of a refresh token is valid (`sessions`), requests (`carrel-server`).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carrel_model::{
@@ -15,11 +15,9 @@ use chacha20poly1305::{
 };
 use uuid::Uuid;
 
-use crate::{
-    password::{PasswordError, random},
-    signing::Signer,
-    store::tx::StoredAccount,
-};
+use carrel_password::{PasswordError, random};
+
+use crate::{signing::Signer, store::tx::StoredAccount};
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
 const CODE_CONTEXT: &str = "carrel server 2026-11 one-time code";

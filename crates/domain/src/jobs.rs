@@ -3,7 +3,7 @@
 //!
 //! What the jobs do is in `jobs`.
 
-use super::DomainResult;
+use crate::DomainResult;
 use crate::store::{
     Store, StoreError,
     tx::{JobRow, Tx},

@@ -1,7 +1,7 @@
 //! Validation of pushed items before they reach the store: each is parsed and checked separately, and rows with the
 //! same key are merged.
 //!
-//! Not here: merging with stored rows, and change numbers (`domain`).
+//! Not here: merging with stored rows, and change numbers (`change_log`).
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -14,7 +14,7 @@ use carrel_model::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{clock::MAX_AHEAD_MS, domain::change_log::Refusal};
+use crate::{change_log::Refusal, clock::MAX_AHEAD_MS};
 
 /// The same for the time at which an item was finished, which orders no rows. Clocks that are wrong by some days are
 /// common, but a row further ahead would count for a day far in the future.

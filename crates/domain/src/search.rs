@@ -2,7 +2,7 @@
 
 use carrel_model::{text::SearchQuery, wire::SearchHit};
 
-use super::DomainResult;
+use crate::DomainResult;
 use crate::store::{Listed, Store};
 
 impl Store {

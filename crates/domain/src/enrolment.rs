@@ -5,11 +5,11 @@ use carrel_model::{
     lattice::{Decision, DecisionStatus, ENROLMENT, Extra, Kv, Row, RowKey, RowType},
 };
 
-use super::{
+use crate::store::Store;
+use crate::{
     DomainError, DomainResult,
     change_log::{Author, ChangeLog},
 };
-use crate::store::Store;
 
 /// JSON value of a request for enrolment.
 const REQUESTED: &str = "true";
@@ -25,7 +25,7 @@ pub struct Enrolled {
 }
 
 /// Returns the course for which a register requests enrolment, if any.
-pub(super) fn requested_course(kv: &Kv) -> Option<Slug> {
+pub(crate) fn requested_course(kv: &Kv) -> Option<Slug> {
     is_request(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
 }
 
@@ -34,7 +34,7 @@ fn is_request(kv: &Kv) -> bool {
 }
 
 /// Decides on a request for enrolment. A course that is not in the catalogue gets no new decision.
-pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Option<Decision>> {
+pub(crate) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Option<Decision>> {
     let key = RowKey { row_type: RowType::Decision, key: course.to_string() };
     let old = match log.row(&key)? {
         Some(Row::Decision(decision)) => Some(decision),
@@ -56,7 +56,7 @@ pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Opt
 }
 
 /// Writes a request for enrolment (as `device`) or its withdrawal, and the resulting decision.
-pub(super) fn request(
+pub(crate) fn request(
     log: &mut ChangeLog<'_>,
     course: &Slug,
     device: DeviceId,

@@ -8,13 +8,13 @@ use carrel_model::{
 };
 use carrel_overview::Today;
 
-use super::{
+use crate::store::{Quota, Store, StoreError, tx::Tx};
+use crate::{
     DomainError, DomainResult,
     attempts::{self, Quizzes, UngradedAttempts},
     change_log::{Author, ChangeLog, Pushed},
     enrolment, study,
 };
-use crate::store::{Quota, Store, StoreError, tx::Tx};
 
 /// Merges a batch. Also returns the attempts left to grade in another transaction.
 fn push(

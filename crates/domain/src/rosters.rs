@@ -8,7 +8,7 @@ use carrel_roster::{Action, Options, Person, Verdict};
 
 use uuid::Uuid;
 
-use super::DomainResult;
+use crate::DomainResult;
 use crate::{
     events::Event,
     store::{

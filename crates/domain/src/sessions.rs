@@ -6,7 +6,7 @@ use carrel_model::{DeviceId, UserId, wire::UserInfo};
 use carrel_people::{EndedSignIn, end_all};
 use uuid::Uuid;
 
-use super::{
+use crate::{
     DomainError, DomainResult,
     accounts::{self, NewAccount},
     enrolment_tokens::{self, PresentedEnrolment},
@@ -72,7 +72,7 @@ pub enum Rotated {
     Reused { user: UserId, sign_in: Uuid },
 }
 
-pub(super) fn open(tx: &dyn Tx, s: &NewSignIn, now_ms: i64) -> Result<(), StoreError> {
+pub(crate) fn open(tx: &dyn Tx, s: &NewSignIn, now_ms: i64) -> Result<(), StoreError> {
     tx.insert_sign_in(s.id, s.user, s.device, &s.device_name, now_ms)?;
     add_access(tx, s.id, s.access, now_ms)?;
     tx.extend_sign_in(s.id, s.refresh_expires_ms)?;

@@ -11,7 +11,7 @@ use carrel_model::{
 };
 use uuid::Uuid;
 
-use super::{DomainError, DomainResult};
+use crate::{DomainError, DomainResult};
 use crate::{
     clock::MAX_AHEAD_MS,
     events::Event,
@@ -25,7 +25,7 @@ use crate::{
 pub type Refusal = (ResultCode, String);
 
 /// Refusal of a row that is valid by itself.
-pub(super) enum Rule {
+pub(crate) enum Rule {
     Always(Refusal),
     /// Refuses a new row; a change to a stored row is accepted.
     IfNew(Refusal),
@@ -76,9 +76,9 @@ pub struct Pushed {
 }
 
 /// Changes to one learner's rows within one transaction.
-pub(super) struct ChangeLog<'t> {
-    pub(super) tx: &'t dyn Tx,
-    pub(super) user: UserId,
+pub(crate) struct ChangeLog<'t> {
+    pub(crate) tx: &'t dyn Tx,
+    pub(crate) user: UserId,
     before: u64,
     quota: Quota,
     usage_before: Usage,
@@ -87,11 +87,11 @@ pub(super) struct ChangeLog<'t> {
     has_more: bool,
     /// The server's clock, for rows of devices.
     now_ms: Option<i64>,
-    pub(super) pushed: Pushed,
+    pub(crate) pushed: Pushed,
 }
 
 impl<'t> ChangeLog<'t> {
-    pub(super) fn open(tx: &'t dyn Tx, user: UserId, quota: Quota) -> DomainResult<Self> {
+    pub(crate) fn open(tx: &'t dyn Tx, user: UserId, quota: Quota) -> DomainResult<Self> {
         let before = tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
         let usage = tx.usage(user)?;
         Ok(Self {
@@ -108,11 +108,11 @@ impl<'t> ChangeLog<'t> {
     }
     /// Sets the server's clock, by which rows of devices are judged.
     #[must_use]
-    pub(super) fn at(self, now_ms: i64) -> Self {
+    pub(crate) fn at(self, now_ms: i64) -> Self {
         Self { now_ms: Some(now_ms), ..self }
     }
     /// Merges the leading rows to which no rule applies. Returns their number.
-    pub(super) fn apply_client_batch(&mut self, rows: &[Row]) -> DomainResult<usize> {
+    pub(crate) fn apply_client_batch(&mut self, rows: &[Row]) -> DomainResult<usize> {
         let count = self.unrestricted_rows(rows);
         if count > 0 {
             let joined = self.tx.join(self.user, &rows[..count], self.pushed.usn)?;
@@ -167,7 +167,7 @@ impl<'t> ChangeLog<'t> {
     }
     /// Merges the row at index `index` of a device's batch unless the rule or the quota refuses it. Returns true if
     /// the row is new.
-    pub(super) fn apply_client(
+    pub(crate) fn apply_client(
         &mut self,
         index: usize,
         row: &Row,
@@ -194,7 +194,7 @@ impl<'t> ChangeLog<'t> {
         }
     }
     /// Merges a row written by the server.
-    pub(super) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
+    pub(crate) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
         let joined = self.join(&row)?;
         self.count(joined);
         self.has_more |= joined.changed;
@@ -244,10 +244,10 @@ impl<'t> ChangeLog<'t> {
         };
         Ok((!self.tx.has_row(self.user, &row.key())?).then_some(refusal))
     }
-    pub(super) fn row(&self, key: &RowKey) -> DomainResult<Option<Row>> {
+    pub(crate) fn row(&self, key: &RowKey) -> DomainResult<Option<Row>> {
         Ok(self.tx.row(self.user, key)?)
     }
-    pub(super) fn close(mut self) -> DomainResult<Pushed> {
+    pub(crate) fn close(mut self) -> DomainResult<Pushed> {
         self.pushed.own_since = (!self.has_more).then_some(self.before);
         if self.pushed.usn > self.before {
             self.tx.set_usn(self.user, self.pushed.usn)?;
@@ -261,7 +261,7 @@ impl<'t> ChangeLog<'t> {
 
 impl Pushed {
     /// Returns the event for the learner's other devices, or `None` if nothing changed.
-    pub(super) fn event(&self, author: Author) -> Option<Event> {
+    pub(crate) fn event(&self, author: Author) -> Option<Event> {
         let Author { user, sign_in } = author;
         (self.changed > 0).then_some(Event::RowsChanged { user, usn: self.usn, from: sign_in })
     }

@@ -1,6 +1,6 @@
 //! Named values stored in the database.
 
-use super::DomainResult;
+use crate::DomainResult;
 use crate::store::{Store, StoreError, facts};
 
 impl Store {

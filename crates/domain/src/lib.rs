@@ -2,25 +2,34 @@
 //! tokens, content of publications, retention.
 //!
 //! Each file contains the rules of one subject as functions of a transaction, and the operations used by handlers as
-//! methods of `Store`, which open the transaction.
+//! methods of `Store`, which open the transaction. Traits allow replacing what is local to a process or machine:
+//! `blobs`, `clock`, `events`, `signing`.
 //!
-//! Not here: SQL (`store`), HTTP (`http`), the score of an answer and the merge of rows (`carrel-model`).
+//! Not here: SQL (`carrel-store`), HTTP and commands (`carrel-server`), rules about people (`carrel-people`), the score
+//! of an answer and the merge of rows (`carrel-model`).
 
 pub mod accounts;
 mod attempts;
+pub mod blobs;
 pub mod change_log;
+pub mod clock;
 mod enrolment;
 pub mod enrolment_tokens;
 mod error;
+pub mod events;
 mod facts;
 pub mod jobs;
 pub mod people;
 pub mod publishing;
+pub mod push_validation;
 mod retention;
 mod rosters;
 pub mod rows;
 pub mod search;
 pub mod sessions;
+pub mod signing;
+pub mod store;
 pub mod study;
+pub mod tokens;
 
 pub use error::{DomainError, DomainResult};

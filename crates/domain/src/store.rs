@@ -1,7 +1,7 @@
-//! The open database of a server: runs the functions of `domain` in transactions of the engine (`carrel-store`) and
+//! The open database of a server: runs the rules in transactions of the engine (`carrel-store`) and
 //! publishes the events of committed writes.
 //!
-//! Not here: engines and SQL (`carrel-store`), the rules (`domain`), HTTP, blob content (`blobs`).
+//! Not here: engines and SQL (`carrel-store`), HTTP, blob content (`blobs`).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -156,7 +156,7 @@ impl NewBlob for NewBlobFile {
 
 /// Creates a hard link or, if that fails, a copy. Does nothing if `to` exists. A copy is renamed to `to` when it is
 /// complete.
-pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if to.exists() {
         return Ok(());
     }
