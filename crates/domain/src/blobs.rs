@@ -127,6 +127,47 @@ impl BlobStore for BlobFolder {
     }
 }
 
+/// A file of a folder of blobs.
+#[derive(Debug)]
+pub struct BlobFile {
+    pub path: PathBuf,
+    /// First two digits of the hash: the name of the folder.
+    pub folder: String,
+    /// The hash.
+    pub name: String,
+    pub len: u64,
+    /// Number of hard links; 1 where the system does not tell.
+    pub links: u64,
+}
+
+/// Lists the blobs of a folder, without unfinished files.
+pub fn files(root: &Path) -> io::Result<Vec<BlobFile>> {
+    let mut files = Vec::new();
+    if !root.exists() {
+        return Ok(files);
+    }
+    for entry in walkdir::WalkDir::new(root).min_depth(2).max_depth(2) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let metadata = entry.metadata()?;
+        if metadata.is_file() && name.parse::<BlobHash>().is_ok() {
+            let (folder, len) = (name[..2].to_owned(), metadata.len());
+            let (path, links) = (entry.into_path(), links(&metadata));
+            files.push(BlobFile { path, folder, name, len, links });
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(unix)]
+fn links(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+#[cfg(not(unix))]
+fn links(_metadata: &fs::Metadata) -> u64 {
+    1
+}
+
 fn modified_ms(metadata: &fs::Metadata) -> io::Result<i64> {
     let since = metadata.modified()?.duration_since(UNIX_EPOCH);
     Ok(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))

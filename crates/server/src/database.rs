@@ -9,6 +9,7 @@ use crate::{
     error::{Error, io},
     folders::write_synced,
     store::{Engine, sqlite::SqliteEngine},
+    tenants,
 };
 
 /// Environment variable with the URL of a PostgreSQL database. Other users of the computer can read the arguments of a
@@ -18,7 +19,8 @@ pub const URL_VARIABLE: &str = "CARREL_DATABASE_URL";
 /// File in the data folder with the name of the engine, if it is not SQLite.
 const MARKER: &str = "database";
 
-/// Returns the configuration of a data folder, with the database of the environment or else SQLite.
+/// Returns the configuration of a data folder, of a server or of a tenant, with the database of the environment or else
+/// SQLite.
 ///
 /// # Errors
 /// If the URL cannot be used.
@@ -26,7 +28,12 @@ pub fn config(
     data_dir: impl Into<std::path::PathBuf>,
     settings: Settings,
 ) -> Result<Config, Error> {
+    let data_dir = data_dir.into();
     let engine = engine(None, &settings)?;
+    let engine = match tenants::name_of(&data_dir) {
+        Some(name) => engine.for_tenant(&name),
+        None => engine,
+    };
     Ok(Config { engine, settings, ..Config::new(data_dir) })
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod roster_commands;
+mod tenant_commands;
 mod token_commands;
 mod user_commands;
 
@@ -153,6 +154,11 @@ enum Command {
     Roster {
         #[command(subcommand)]
         command: roster_commands::RosterCommand,
+    },
+    /// Manage tenants: several schools on one server (docs/OPERATIONS.md).
+    Tenant {
+        #[command(subcommand)]
+        command: tenant_commands::TenantCommand,
     },
     /// Manage enrolment tokens, with which people register and are enrolled in courses.
     Token {
@@ -385,6 +391,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::Roster { command } => return roster_commands::run(command).await,
+        Command::Tenant { command } => tenant_commands::run(command)?,
         Command::Token { command } => token_commands::run(command).await?,
         Command::User { command } => user_commands::run(command).await?,
         Command::Backup { file, data } => {

@@ -2,8 +2,15 @@
 //!
 //! Not here: the command line and signals (`main`).
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use axum::Router;
 use carrel_listener::{ConnectionLimits, Connections, Deadlines, Limits, Listener, Tls};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -13,9 +20,11 @@ use crate::{
     data_dir::DataDir,
     error::{Error, io},
     folders::lock,
-    http::{self, App},
+    http::{self, App, tenants::Routers},
     jobs::JobRunner,
+    password::Passwords,
     publish::ImportReport,
+    tenants,
 };
 
 /// Maximum number of concurrent streams of one HTTP/2 connection.
@@ -36,13 +45,39 @@ pub struct RunningServer {
     /// The address on which the server listens, with the actual port.
     pub addr: SocketAddr,
     tls: Option<Tls>,
-    data: Arc<DataDir>,
-    app: App,
+    main: Served,
+    tenants: BTreeMap<String, Served>,
     connections: Arc<Connections>,
     stopping: CancellationToken,
     accepting: Option<JoinHandle<()>>,
+}
+
+/// The data of the server, or of a tenant, with its handlers and jobs.
+struct Served {
+    data: Arc<DataDir>,
+    app: App,
+    router: Router,
     jobs: Option<JoinHandle<()>>,
     _lock: std::fs::File,
+}
+
+impl Served {
+    /// Opens and locks a data folder. `passwords`: as in `DataDir::app_with`.
+    fn open(config: Config, passwords: Arc<Passwords>) -> Result<Self, Error> {
+        std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
+        let lock = lock(&config.data_dir, config.engine.is_shared())?;
+        let data = Arc::new(DataDir::open(config)?);
+        data.events.receive();
+        let app = data.app_with(passwords);
+        let router = http::app(app.clone());
+        Ok(Self { data, app, router, jobs: None, _lock: lock })
+    }
+    fn start_jobs(&mut self) {
+        if self.data.config.settings.run_jobs {
+            let runner = JobRunner::new(Arc::clone(&self.data));
+            self.jobs = Some(tokio::spawn(runner.serve(self.app.stopping.clone())));
+        }
+    }
 }
 
 impl Server {
@@ -50,10 +85,19 @@ impl Server {
     pub async fn start(mut config: Config) -> Result<RunningServer, Error> {
         let tls = tls_of(&config.settings)?;
         config.settings.behind_tls |= tls.is_some();
-        std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
-        let lock = lock(&config.data_dir, config.engine.is_shared())?;
-        let data = Arc::new(DataDir::open(config)?);
-        data.events.receive();
+        let passwords = Arc::new(Passwords::new()?);
+        let mut main = Served::open(config, Arc::clone(&passwords))?;
+        let config = main.data.config.clone();
+        let (mut tenants, mut hosts) = (BTreeMap::new(), HashMap::new());
+        for tenant in tenants::list(&config.data_dir)? {
+            let served = Served::open(tenants::config_of(&config, &tenant), Arc::clone(&passwords))
+                .map_err(|e| Error::Refused(format!("tenant {:?}: {e}", tenant.name)))?;
+            for host in &tenant.settings.hosts {
+                hosts.insert(tenants::normalized_host(host), served.router.clone());
+            }
+            tenants.insert(tenant.name, served);
+        }
+        let data = Arc::clone(&main.data);
         let address = data.config.listen;
         let listen_error = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
@@ -68,9 +112,12 @@ impl Server {
                 "the clock of this computer was never set: sign-ins and changes are refused with 503 until it is set"
             );
         }
-        let app = data.app()?;
-        let stopping = app.stopping.clone();
-        let router = http::app(app.clone());
+        let stopping = main.app.stopping.clone();
+        let router = http::tenants::router(Routers {
+            server: main.router.clone(),
+            by_name: tenants.iter().map(|(n, t)| (n.clone(), t.router.clone())).collect(),
+            by_host: hosts,
+        });
         let settings = &data.config.settings;
         let limits = limits_of(settings);
         let connections = Connections::new(limits, deadlines_of(settings));
@@ -81,10 +128,7 @@ impl Server {
             connections: Arc::clone(&connections),
         };
         let accepting = Some(tokio::spawn(listener.serve(router, stopping.clone())));
-        let jobs = settings
-            .run_jobs
-            .then(|| tokio::spawn(JobRunner::new(Arc::clone(&data)).serve(stopping.clone())));
-        tracing::info!(server.addr = %addr, connections.max = limits.total, "listening");
+        tracing::info!(server.addr = %addr, connections.max = limits.total, tenants = tenants.len(), "listening");
         if limits.total < settings.max_connections {
             tracing::warn!(
                 connections.max = limits.total,
@@ -92,17 +136,9 @@ impl Server {
                 "the limit of open files allows fewer connections than configured; hint: raise LimitNOFILE or ulimit -n"
             );
         }
-        Ok(RunningServer {
-            addr,
-            tls,
-            data,
-            app,
-            connections,
-            stopping,
-            accepting,
-            jobs,
-            _lock: lock,
-        })
+        main.start_jobs();
+        tenants.values_mut().for_each(Served::start_jobs);
+        Ok(RunningServer { addr, tls, main, tenants, connections, stopping, accepting })
     }
 }
 
@@ -159,7 +195,11 @@ impl RunningServer {
     }
     /// Returns the state of the handlers, for tests.
     pub fn app(&self) -> &App {
-        &self.app
+        &self.main.app
+    }
+    /// Returns the data of a tenant.
+    pub fn tenant(&self, name: &str) -> Option<&DataDir> {
+        self.tenants.get(name).map(|tenant| &*tenant.data)
     }
     /// Returns the TLS of the server, if it has a certificate.
     pub fn tls(&self) -> Option<&Tls> {
@@ -170,21 +210,27 @@ impl RunningServer {
         self.connections.count()
     }
     pub fn data(&self) -> &DataDir {
-        &self.data
+        &self.main.data
     }
     /// Imports packages into the running server.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        self.data.import(paths).await
+        self.main.data.import(paths).await
+    }
+    fn stop(&self) {
+        self.stopping.cancel();
+        self.tenants.values().for_each(|tenant| tenant.app.stopping.cancel());
     }
     /// Stops the server: accepts no new connections, waits for open requests (event streams end at once) and closes the
     /// database.
     pub async fn shutdown(mut self) {
-        self.stopping.cancel();
+        self.stop();
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.await;
         }
-        if let Some(jobs) = self.jobs.take() {
-            let _ = jobs.await;
+        for served in std::iter::once(&mut self.main).chain(self.tenants.values_mut()) {
+            if let Some(jobs) = served.jobs.take() {
+                let _ = jobs.await;
+            }
         }
         tracing::info!(server.addr = %self.addr, "stopped");
     }
@@ -192,7 +238,7 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        self.stopping.cancel();
+        self.stop();
     }
 }
 

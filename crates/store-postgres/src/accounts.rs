@@ -105,7 +105,7 @@ impl AccountTx for PgTx<'_> {
         self.lock(Lock::Accounts)?;
         self.execute(
             "INSERT INTO adopted_account (id, user_id, signs_in, adopted_ms) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (id) DO UPDATE SET signs_in = adopted_account.signs_in OR excluded.signs_in",
+             ON CONFLICT (tenant, id) DO UPDATE SET signs_in = adopted_account.signs_in OR excluded.signs_in",
             &[&bytes(&id.0), &bytes(&by.0), &signs_in, &now_ms],
         )?;
         Ok(())

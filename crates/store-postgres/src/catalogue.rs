@@ -40,7 +40,7 @@ impl PgTx<'_> {
         self.execute(
             "INSERT INTO blob (hash, size, media_type)
              SELECT * FROM unnest($1::bytea[], $2::int8[], $3::text[])
-             ON CONFLICT (hash) DO UPDATE SET media_type = excluded.media_type, unused_since_ms = 0",
+             ON CONFLICT (tenant, hash) DO UPDATE SET media_type = excluded.media_type, unused_since_ms = 0",
             &[&hashes, &sizes, &types],
         )?;
         self.execute(
@@ -91,7 +91,7 @@ impl CatalogueTx for PgTx<'_> {
              (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version,
               imported_ms, rendered_by, hours)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-             ON CONFLICT (kind, id) DO UPDATE SET title = excluded.title, lang = excluded.lang,
+             ON CONFLICT (tenant, kind, id) DO UPDATE SET title = excluded.title, lang = excluded.lang,
              category = excluded.category, difficulty = excluded.difficulty, level = excluded.level,
              summary = excluded.summary, reply = excluded.reply, manifest = excluded.manifest,
              version = excluded.version, imported_ms = excluded.imported_ms, rendered_by = excluded.rendered_by,
@@ -118,7 +118,7 @@ impl CatalogueTx for PgTx<'_> {
         for q in &p.quizzes {
             self.execute(
                 "INSERT INTO quiz (hash, item, body, revision) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (hash, item) DO UPDATE SET revision = excluded.revision",
+                 ON CONFLICT (tenant, hash, item) DO UPDATE SET revision = excluded.revision",
                 &[
                     &q.hash.0.as_slice(),
                     &q.item.as_str(),
@@ -197,7 +197,10 @@ impl CatalogueTx for PgTx<'_> {
         .to_owned();
         if let Some(query) = &filter.search {
             let condition = search::condition(query, values.len() + 1);
-            from += " JOIN passage p ON p.root_kind = c.kind AND p.root = c.id AND p.kind = c.kind";
+            from = format!(
+                "{} JOIN {from} ON p.root_kind = c.kind AND p.root = c.id AND p.kind = c.kind",
+                condition.from
+            );
             clauses.push(condition.sql);
             order = format!("{} DESC, {order}", condition.title_words);
             values.extend(condition.values.into_iter().map(boxed));

@@ -1,81 +1,34 @@
 //! Operations on a whole database.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
 use carrel_store::{CopyMetadata, Engine, OpenOptions, Opened, Reason, Result, StoreError, facts};
-use deadpool_postgres::Pool;
-use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
 use crate::{
-    epoch, error,
+    cluster::{self, Cluster, Shared},
+    error,
     messages::PgMessages,
-    migrate, pool,
     settings::{DatabaseUrl, PoolSettings},
     transactions::PgTransactions,
+    tx::set_tenant_sql,
 };
 
-/// Threads that run the connections. Transactions wait on other threads.
-const WORKERS: usize = 2;
-/// Threads besides those of transactions, for looking up the host.
-const SPARE_THREADS: usize = 2;
-
-/// A database of a PostgreSQL server. The data folder contains the other files of the server.
+/// A tenant of a database of a PostgreSQL server. The data folder contains the other files of the server.
 #[derive(Debug, Clone)]
 pub struct PostgresEngine {
     url: DatabaseUrl,
     settings: PoolSettings,
+    /// Empty for the data of a database without tenants.
+    tenant: String,
+    /// Clones share the connections.
+    shared: Shared,
 }
 
 impl PostgresEngine {
+    /// Returns the engine for the data without a tenant's name.
     pub fn new(url: DatabaseUrl, settings: PoolSettings) -> Self {
-        Self { url, settings }
-    }
-
-    /// Runs `f` with a pool on a runtime of its own, on another thread: the caller may be a thread that runs async
-    /// tasks, on which waiting is not allowed.
-    fn with_pool<T: Send>(
-        &self,
-        is_migrated: &Arc<AtomicBool>,
-        f: impl AsyncFnOnce(&Pool) -> Result<T> + Send,
-    ) -> Result<(T, Runtime, Pool)> {
-        let run = || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(WORKERS)
-                // One for each connection, so that no transaction waits for a thread with its connection.
-                .max_blocking_threads(self.settings.max.max(1) + SPARE_THREADS)
-                .thread_name("carrel-postgres")
-                .enable_all()
-                .build()
-                .map_err(|e| StoreError::Internal(format!("PostgreSQL: {e}").into()))?;
-            let pool = pool::create(&self.url, &self.settings, Arc::clone(is_migrated))?;
-            match runtime.block_on(f(&pool)) {
-                Ok(value) => Ok((value, runtime, pool)),
-                Err(e) => {
-                    runtime.shutdown_background();
-                    Err(e)
-                }
-            }
-        };
-        let result = std::thread::scope(|scope| scope.spawn(run).join());
-        result.unwrap_or_else(|_| Err(StoreError::closed()))
-    }
-
-    fn with_client<T: Send>(&self, f: impl AsyncFnOnce(&Client) -> Result<T> + Send) -> Result<T> {
-        let (value, runtime, _) =
-            self.with_pool(&Arc::default(), async |pool: &Pool| -> Result<T> {
-                let client = pool::connection(pool).await?;
-                let client: &Client = &client;
-                f(client).await
-            })?;
-        runtime.shutdown_background();
-        Ok(value)
+        Self { url, settings, tenant: String::new(), shared: Shared::default() }
     }
 }
 
@@ -101,45 +54,33 @@ impl Engine for PostgresEngine {
     fn side_files(&self) -> &'static [&'static str] {
         &[]
     }
+    fn for_tenant(&self, name: &str) -> Arc<dyn Engine> {
+        Arc::new(Self { tenant: name.to_owned(), ..self.clone() })
+    }
     fn exists(&self, _folder: &Path) -> Result<bool> {
-        self.with_client(async |client: &Client| -> Result<bool> {
-            let has_table = "SELECT to_regclass('carrel.server_fact') IS NOT NULL";
-            let row = client.query_one(has_table, &[]).await.map_err(|e| error::of(&e))?;
-            if !row.get::<_, bool>(0) {
-                return Ok(false);
-            }
-            let has_id = "SELECT EXISTS (SELECT 1 FROM server_fact WHERE name = $1)";
-            let row = client.query_one(has_id, &[&facts::SERVER_ID]).await;
-            Ok(row.map_err(|e| error::of(&e))?.get(0))
+        cluster::with_owner(&self.url, &self.settings, async |owner: &Client| -> Result<bool> {
+            has_server(owner, &self.tenant).await.map_err(|e| error::of(&e))
         })
     }
     fn open(&self, _folder: &Path, options: OpenOptions) -> Result<Opened> {
-        let is_migrated = Arc::new(AtomicBool::new(false));
-        let ready = Arc::clone(&is_migrated);
-        let (token_salt, runtime, pool) =
-            self.with_pool(&is_migrated, async |pool: &Pool| -> Result<String> {
-                let client = pool::connection(pool).await?;
-                check(&client).await?;
-                migrate::migrate(&client, options.now_ms).await?;
-                epoch::bind(&client).await?;
-                ready.store(true, Ordering::Release);
-                let sql = "SELECT value FROM server_fact WHERE name = $1";
-                let row = client.query_opt(sql, &[&facts::TOKEN_SALT]).await;
-                let row = row.map_err(|e| error::of(&e))?;
-                Ok(row.map(|row| row.get::<_, String>(0)).unwrap_or_default())
-            })?;
-        runtime.spawn(pool::maintain(pool.clone(), self.settings.clone()));
-        tracing::info!(database = %self.url, pool.max = self.settings.max, "PostgreSQL");
+        let cluster = Cluster::open(&self.shared, &self.url, &self.settings, options.now_ms)?;
+        if !self.tenant.is_empty() && !cluster.has_app_role {
+            return Err(StoreError::Internal(Reason {
+                message: "PostgreSQL: a database with several tenants needs the role DATABASE_app"
+                    .to_owned(),
+                hint: "run as an administrator: CREATE ROLE \"carrel_app\" NOLOGIN; GRANT \"carrel_app\" TO carrel",
+            }));
+        }
+        let open = async |owner: &Client| -> Result<(i32, String)> {
+            let tenant = cluster::tenant(owner, &self.tenant, options.now_ms).await?;
+            let salt = token_salt(owner, tenant).await.map_err(|e| error::of(&e))?;
+            Ok((tenant, salt))
+        };
+        let (tenant, token_salt) = cluster::with_owner(&self.url, &self.settings, open)?;
         let writes = Arc::default();
-        let messages = PgMessages::new(
-            runtime.handle().clone(),
-            pool.clone(),
-            Arc::clone(&writes),
-            self.url.clone(),
-            self.settings.clone(),
-        );
+        let messages = PgMessages::new(Arc::clone(&cluster), tenant, Arc::clone(&writes));
         Ok(Opened {
-            transactions: Box::new(PgTransactions::new(runtime, pool, writes)),
+            transactions: Box::new(PgTransactions::new(cluster, tenant, writes)),
             messages: Some(Box::new(messages)),
             token_salt,
         })
@@ -163,8 +104,37 @@ impl Engine for PostgresEngine {
     }
 }
 
+/// Returns true if the database has the data of a server for the tenant.
+async fn has_server(owner: &Client, tenant: &str) -> Result<bool, tokio_postgres::Error> {
+    let tables = "SELECT to_regclass('carrel.server_fact') IS NOT NULL, to_regclass('carrel.tenant') IS NOT NULL";
+    let row = owner.query_one(tables, &[]).await?;
+    let (has_facts, has_tenants): (bool, bool) = (row.get(0), row.get(1));
+    if !has_facts || (!has_tenants && !tenant.is_empty()) {
+        return Ok(false);
+    }
+    let mut sql = "SELECT EXISTS (SELECT 1 FROM server_fact WHERE name = $1".to_owned();
+    owner.batch_execute("BEGIN").await?;
+    if has_tenants {
+        let found = owner.query_opt("SELECT id FROM tenant WHERE name = $1", &[&tenant]).await?;
+        let id: i32 = found.map_or(0, |row| row.get(0));
+        owner.batch_execute(&set_tenant_sql(id)).await?;
+        sql += " AND tenant = current_tenant()";
+    }
+    let row = owner.query_one(&format!("{sql})"), &[&facts::SERVER_ID]).await?;
+    owner.batch_execute("ROLLBACK").await?;
+    Ok(row.get(0))
+}
+
+async fn token_salt(owner: &Client, tenant: i32) -> Result<String, tokio_postgres::Error> {
+    owner.batch_execute(&format!("BEGIN; {}", set_tenant_sql(tenant))).await?;
+    let sql = "SELECT value FROM server_fact WHERE tenant = current_tenant() AND name = $1";
+    let row = owner.query_opt(sql, &[&facts::TOKEN_SALT]).await?;
+    owner.batch_execute("ROLLBACK").await?;
+    Ok(row.map(|row| row.get(0)).unwrap_or_default())
+}
+
 /// Refuses a server or a database that cannot store what this program writes.
-async fn check(client: &Client) -> Result<()> {
+pub(crate) async fn check(client: &Client) -> Result<()> {
     let sql =
         "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
         current_setting('server_encoding'), pg_is_in_recovery()";

@@ -34,7 +34,7 @@ impl EnrolmentTokenTx for PgTx<'_> {
         let courses: Vec<&str> = token.courses.iter().map(Slug::as_str).collect();
         let inserted = self.execute(
             "INSERT INTO enrolment_token (name, hash, created_ms, expires_ms, max_uses, revoked_ms, courses, class)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, name) DO NOTHING",
             &[
                 &text(&token.name),
                 &hash.as_slice(),

@@ -36,7 +36,7 @@ impl JobTx for PgTx<'_> {
     fn put_job(&self, j: &JobRow) -> Result<()> {
         let sql = format!(
             "INSERT INTO job ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (name) DO UPDATE SET due_ms = excluded.due_ms, attempts = excluded.attempts,
+             ON CONFLICT (tenant, name) DO UPDATE SET due_ms = excluded.due_ms, attempts = excluded.attempts,
              worker = excluded.worker, lease_until_ms = excluded.lease_until_ms,
              started_ms = excluded.started_ms, succeeded_ms = excluded.succeeded_ms, error = excluded.error"
         );

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod catalogue;
+mod cluster;
 mod engine;
 mod enrolment_tokens;
 mod epoch;
@@ -20,6 +21,7 @@ mod messages;
 mod migrate;
 mod people;
 mod pool;
+mod roles;
 mod rows;
 mod search;
 mod sessions;

@@ -4,6 +4,7 @@
 //! the transaction would make all commits wait for one lock.
 
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -19,6 +20,7 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 
 use crate::{
+    cluster::Cluster,
     pool,
     settings::{DatabaseUrl, PoolSettings},
     transactions::{Running, Started},
@@ -38,40 +40,87 @@ struct Waiting {
     _started: Started,
 }
 
-pub(crate) struct PgMessages {
+/// The messages of all tenants of a process: one connection receives them.
+pub(crate) struct MessageHub {
     /// Identifies this process, which also gets its own notifications.
     process: String,
     queue: mpsc::UnboundedSender<Waiting>,
-    writes: Arc<Running>,
     handle: Handle,
     address: Mutex<Option<(DatabaseUrl, PoolSettings)>>,
+    receivers: Arc<Receivers>,
 }
 
-impl PgMessages {
+/// What is called for the messages of each tenant.
+#[derive(Default)]
+struct Receivers(Mutex<BTreeMap<i32, Receive>>);
+
+impl Receivers {
+    fn add(&self, tenant: i32, receive: Receive) {
+        // What was sent until now is unknown.
+        receive(Received::Gap);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, receive);
+    }
+    fn gap(&self) {
+        for receive in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            receive(Received::Gap);
+        }
+    }
+    /// Passes on a line: the tenant, a space, and the message.
+    fn deliver(&self, line: &str) {
+        let Some((tenant, message)) = line.split_once(' ') else { return };
+        let Ok(tenant) = tenant.parse::<i32>() else { return };
+        if let Some(receive) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant) {
+            receive(Received::Message(message.to_owned()));
+        }
+    }
+}
+
+impl MessageHub {
     pub(crate) fn new(
         handle: Handle,
         pool: Pool,
-        writes: Arc<Running>,
         url: DatabaseUrl,
         settings: PoolSettings,
     ) -> Self {
         let process = carrel_store::new_id().simple().to_string();
         let (queue, waiting) = mpsc::unbounded_channel();
         drop(handle.spawn(send_all(pool, process.clone(), waiting)));
-        Self { process, queue, writes, handle, address: Mutex::new(Some((url, settings))) }
+        let (address, receivers) = (Mutex::new(Some((url, settings))), Arc::default());
+        Self { process, queue, handle, address, receivers }
+    }
+    /// Begins to receive, if that has not happened yet.
+    fn receive(&self, tenant: i32, receive: Receive) {
+        self.receivers.add(tenant, receive);
+        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((url, settings)) = address {
+            let receivers = Arc::clone(&self.receivers);
+            drop(self.handle.spawn(receive_all(url, settings, self.process.clone(), receivers)));
+        }
+    }
+}
+
+/// The messages of a tenant.
+pub(crate) struct PgMessages {
+    cluster: Arc<Cluster>,
+    tenant: i32,
+    writes: Arc<Running>,
+}
+
+impl PgMessages {
+    pub(crate) fn new(cluster: Arc<Cluster>, tenant: i32, writes: Arc<Running>) -> Self {
+        Self { cluster, tenant, writes }
     }
 }
 
 impl Messages for PgMessages {
     fn send(&self, message: String) {
+        let message = format!("{} {message}", self.tenant);
+        let waiting = Waiting { message, _started: self.writes.start() };
         // Fails if the database is being closed.
-        let _ = self.queue.send(Waiting { message, _started: self.writes.start() });
+        let _ = self.cluster.messages.queue.send(waiting);
     }
     fn receive(&self, receive: Receive) {
-        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((url, settings)) = address {
-            drop(self.handle.spawn(receive_all(url, settings, self.process.clone(), receive)));
-        }
+        self.cluster.messages.receive(self.tenant, receive);
     }
 }
 
@@ -120,15 +169,20 @@ fn payloads<'a>(process: &str, messages: impl Iterator<Item = &'a str>) -> Vec<S
 
 /// Keeps a connection of its own that listens. Each time it begins to listen, `Gap` is reported: what was sent before is
 /// unknown.
-async fn receive_all(url: DatabaseUrl, settings: PoolSettings, process: String, receive: Receive) {
+async fn receive_all(
+    url: DatabaseUrl,
+    settings: PoolSettings,
+    process: String,
+    receivers: Arc<Receivers>,
+) {
     let mut wait = RETRY.0;
     loop {
         match listen(&url, &settings).await {
             Ok((_client, mut notifications)) => {
-                receive(Received::Gap);
+                receivers.gap();
                 wait = RETRY.0;
                 while let Some(payload) = notifications.recv().await {
-                    deliver(&process, &payload, &receive);
+                    deliver(&process, &payload, &receivers);
                 }
                 tracing::warn!("the connection for messages of other servers was closed");
             }
@@ -139,10 +193,10 @@ async fn receive_all(url: DatabaseUrl, settings: PoolSettings, process: String, 
     }
 }
 
-fn deliver(process: &str, payload: &str, receive: &Receive) {
+fn deliver(process: &str, payload: &str, receivers: &Receivers) {
     let mut lines = payload.split('\n');
     if lines.next() != Some(process) {
-        lines.for_each(|line| receive(Received::Message(line.to_owned())));
+        lines.for_each(|line| receivers.deliver(line));
     }
 }
 
@@ -199,7 +253,7 @@ mod tests {
 
     #[test]
     fn messages_are_sent_together_up_to_the_maximum_size() {
-        let messages: Vec<String> = (0..200).map(|n| format!("{n} {}", "x".repeat(90))).collect();
+        let messages: Vec<String> = (0..200).map(|n| format!("7 {n} {}", "x".repeat(90))).collect();
         let payloads = payloads("p", messages.iter().map(|message| &**message));
         assert_eq!(payloads.len(), 3);
         assert!(
@@ -207,16 +261,23 @@ mod tests {
                 .iter()
                 .all(|payload| payload.len() <= MAX_PAYLOAD && payload.starts_with("p\n"))
         );
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&received);
-        let receive: Receive = Box::new(move |message| kept.lock().unwrap().push(message));
-        for payload in &payloads {
-            deliver("another", payload, &receive);
-            // The sender gets its own notifications.
-            deliver("p", payload, &receive);
+        let received = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
+        let receivers = Receivers::default();
+        for (tenant, kept) in [7, 8].into_iter().zip(&received) {
+            let kept = Arc::clone(kept);
+            receivers.add(tenant, Box::new(move |message| kept.lock().unwrap().push(message)));
         }
-        let expected: Vec<Received> = messages.into_iter().map(Received::Message).collect();
-        assert_eq!(*received.lock().unwrap(), expected);
+        for payload in &payloads {
+            deliver("another", payload, &receivers);
+            // The sender gets its own notifications.
+            deliver("p", payload, &receivers);
+        }
+        let texts = messages.iter().map(|message| message[2..].to_owned());
+        let mut expected = vec![Received::Gap];
+        expected.extend(texts.map(Received::Message));
+        assert_eq!(*received[0].lock().unwrap(), expected);
+        // The other tenant gets none of them.
+        assert_eq!(*received[1].lock().unwrap(), [Received::Gap]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use carrel_sqlite::Migration;
 use carrel_store::{Reason, Result, StoreError};
 use tokio_postgres::Client;
 
-use crate::{error, tx::MIGRATION_LOCK};
+use crate::{error, roles};
 
 macro_rules! migration {
     ($number:literal, $name:literal, $file:literal) => {
@@ -27,16 +27,18 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(6, "one_time_codes", "0006_one_time_codes"),
     migration!(7, "roster_reports", "0007_roster_reports"),
     migration!(8, "class_codes", "0008_class_codes"),
+    migration!(9, "tenants", "0009_tenants"),
 ];
 
-/// Applies the missing migrations: all of them, or none if one fails.
+/// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions
+/// (`roles::prepare`).
 ///
 /// # Errors
 /// `Corrupt` if the database was migrated by a newer or by another release, or belongs to another program.
-pub(crate) async fn migrate(client: &Client, now_ms: i64) -> Result<()> {
+pub(crate) async fn migrate(client: &mut Client, now_ms: i64) -> Result<Option<String>> {
     client.batch_execute("BEGIN").await.map_err(|e| error::of(&e))?;
     match apply(client, now_ms).await {
-        Ok(count) => {
+        Ok((count, role)) => {
             client.batch_execute("COMMIT").await.map_err(|e| error::of(&e))?;
             if count > 0 {
                 tracing::info!(
@@ -45,7 +47,7 @@ pub(crate) async fn migrate(client: &Client, now_ms: i64) -> Result<()> {
                     "database migrated"
                 );
             }
-            Ok(())
+            Ok(role)
         }
         Err(e) => {
             // Fails if the connection is lost, which also ends the transaction.
@@ -55,9 +57,9 @@ pub(crate) async fn migrate(client: &Client, now_ms: i64) -> Result<()> {
     }
 }
 
-async fn apply(client: &Client, now_ms: i64) -> Result<usize> {
+async fn apply(client: &Client, now_ms: i64) -> Result<(usize, Option<String>)> {
     let sql = |e: tokio_postgres::Error| error::of(&e);
-    client.execute("SELECT pg_advisory_xact_lock($1, 0)", &[&MIGRATION_LOCK]).await.map_err(sql)?;
+    roles::lock(client).await?;
     // A schema of its own: other schemas of the database are left alone, and a user who owns the database may create it.
     let exists = "SELECT to_regclass('carrel.schema_migration') IS NOT NULL,
         EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'carrel')";
@@ -131,7 +133,8 @@ async fn apply(client: &Client, now_ms: i64) -> Result<usize> {
             .await
             .map_err(sql)?;
     }
-    Ok(missing.len())
+    let role = roles::prepare(client, !missing.is_empty()).await?;
+    Ok((missing.len(), role))
 }
 
 fn refused(message: &str, hint: &'static str) -> StoreError {

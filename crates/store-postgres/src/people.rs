@@ -179,7 +179,7 @@ impl PeopleTx for PgTx<'_> {
         self.lock(Lock::Accounts)?;
         self.execute(
             "INSERT INTO one_time_code (user_id, hash, expires_ms) VALUES ($1, $2, $3)
-             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, expires_ms = excluded.expires_ms",
+             ON CONFLICT (tenant, user_id) DO UPDATE SET hash = excluded.hash, expires_ms = excluded.expires_ms",
             &[&bytes(&code.user.0), &code.hash.as_slice(), &code.expires_ms],
         )?;
         Ok(())
@@ -205,7 +205,7 @@ impl PeopleTx for PgTx<'_> {
         }
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
         self.execute("DELETE FROM account WHERE id = $1", &[&bytes(&id.0)])?;
-        let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+        let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (tenant, id) DO NOTHING";
         self.execute(sql, &[&bytes(&id.0), &now_ms])?;
         Ok(())
     }
@@ -233,7 +233,7 @@ impl PeopleTx for PgTx<'_> {
         self.execute(
             "INSERT INTO person (user_id, source_id, given, family, lang, state, disabled)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (user_id) DO UPDATE SET source_id = excluded.source_id, given = excluded.given,
+             ON CONFLICT (tenant, user_id) DO UPDATE SET source_id = excluded.source_id, given = excluded.given,
                  family = excluded.family, lang = excluded.lang, state = excluded.state, disabled = excluded.disabled",
             &[
                 &bytes(&person.id.0),
@@ -281,7 +281,7 @@ impl PeopleTx for PgTx<'_> {
         let courses: Vec<&str> = class.courses.iter().map(Slug::as_str).collect();
         self.execute(
             "INSERT INTO class (id, source_id, name, name_key, courses, archived) VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (id) DO UPDATE SET source_id = excluded.source_id, name = excluded.name,
+             ON CONFLICT (tenant, id) DO UPDATE SET source_id = excluded.source_id, name = excluded.name,
                  name_key = excluded.name_key, courses = excluded.courses, archived = excluded.archived",
             &[
                 &bytes(&class.id.0),
@@ -366,7 +366,7 @@ impl PeopleTx for PgTx<'_> {
     fn put_roster_report(&self, id: Uuid, report: &str, started_ms: i64) -> Result<()> {
         self.execute(
             "INSERT INTO roster_report (id, started_ms, report) VALUES ($1, $2, $3)
-             ON CONFLICT (id) DO UPDATE SET report = excluded.report",
+             ON CONFLICT (tenant, id) DO UPDATE SET report = excluded.report",
             &[&bytes(&id), &started_ms, &text(report)],
         )?;
         Ok(())

@@ -1,23 +1,17 @@
 //! The pool of connections, its settings for each connection, and its maintenance.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use carrel_store::{Reason, Result, StoreError};
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio_postgres::{Config, NoTls, config::SslMode};
+use tokio_postgres::{Client, Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    epoch, error,
+    epoch, error, roles,
     settings::{DatabaseUrl, PoolSettings},
 };
 
@@ -26,14 +20,13 @@ const MAINTENANCE: Duration = Duration::from_secs(30);
 /// Maximum time for which a transaction may be idle: a process that stops in a transaction must not keep its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
 
-/// Creates the pool. Opens no connection.
+/// Creates the pool, whose connections run as `role`. Opens no connection.
 ///
-/// `is_migrated`: from then on, each new connection compares the epoch with the cluster, which another one may have
-/// replaced.
+/// Each new connection compares the epoch with the cluster, which another one may have replaced.
 pub(crate) fn create(
     url: &DatabaseUrl,
     settings: &PoolSettings,
-    is_migrated: Arc<AtomicBool>,
+    role: Option<&str>,
 ) -> Result<Pool> {
     let config = config(url, settings);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -42,15 +35,15 @@ pub(crate) fn create(
     } else {
         Manager::from_config(config, NoTls, recycling)
     };
-    let session = session_sql(settings);
+    let session = format!("{}; {}", session_sql(settings), roles::session_sql(role));
+    let address = (url.clone(), settings.clone());
     let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
-        let (session, is_migrated) = (session.clone(), Arc::clone(&is_migrated));
+        let (session, (url, settings)) = (session.clone(), address.clone());
         Box::pin(async move {
             client.batch_execute(&session).await.map_err(HookError::Backend)?;
-            if is_migrated.load(Ordering::Acquire) {
-                epoch::bind(client).await.map_err(|e| HookError::message(e.to_string()))?;
-            }
-            Ok(())
+            let failed = |e: StoreError| HookError::message(e.to_string());
+            roles::check(client).await.map_err(failed)?;
+            follow_cluster(client, &url, &settings).await.map_err(failed)
         })
     });
     Pool::builder(manager)
@@ -127,7 +120,7 @@ pub(crate) fn tls(settings: &PoolSettings) -> Result<rustls::ClientConfig> {
 }
 
 /// Keeps the pool between its limits until it is closed.
-pub(crate) async fn maintain(pool: Pool, settings: PoolSettings) {
+pub(crate) async fn maintain(pool: Pool, url: DatabaseUrl, settings: PoolSettings) {
     let mut tick = tokio::time::interval(MAINTENANCE);
     loop {
         tick.tick().await;
@@ -159,7 +152,10 @@ pub(crate) async fn maintain(pool: Pool, settings: PoolSettings) {
         }
         // An unused pool would not notice a failover.
         if let Ok(client) = pool.get().await {
-            let _ = bind_epoch(client).await;
+            if let Err(e) = follow_cluster(&client, &url, &settings).await {
+                tracing::warn!(error = %e, "the epoch cannot be compared with the cluster");
+                drop(Object::take(client));
+            }
         }
         fill(&pool, settings.min.min(settings.max)).await;
     }
@@ -176,13 +172,30 @@ async fn fill(pool: &Pool, min: usize) {
     }
 }
 
-/// Compares the epoch with the cluster. A connection whose transaction failed is closed.
-pub(crate) async fn bind_epoch(client: Object) -> Result<()> {
-    let bound = epoch::bind(&client).await;
-    if bound.is_err() {
-        drop(Object::take(client));
+/// Gives the database a new epoch if it is now in another cluster or timeline.
+async fn follow_cluster(client: &Client, url: &DatabaseUrl, settings: &PoolSettings) -> Result<()> {
+    if epoch::is_bound(client).await? {
+        return Ok(());
     }
-    bound
+    epoch::bind(&owner(url, settings).await?).await
+}
+
+/// Opens a connection as the user of the URL, outside the pool, for changes to schema, tenants and epochs.
+pub(crate) async fn owner(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Client> {
+    let config = config(url, settings);
+    let failed = |e: tokio_postgres::Error| error::of(&e);
+    let client = if url.uses_tls() {
+        let tls = MakeRustlsConnect::new(tls(settings)?);
+        let (client, connection) = config.connect(tls).await.map_err(failed)?;
+        drop(tokio::spawn(connection));
+        client
+    } else {
+        let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+        drop(tokio::spawn(connection));
+        client
+    };
+    client.batch_execute(&session_sql(settings)).await.map_err(failed)?;
+    Ok(client)
 }
 
 /// Returns a connection from the pool.

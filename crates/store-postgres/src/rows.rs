@@ -141,7 +141,7 @@ fn statements(spec: &TableSpec) -> Statements {
         put_all: format!(
             "INSERT INTO {table} (user_id, {names}, usn)
              SELECT $1::bytea, v.* FROM unnest({}, ${}::int8[]) AS v
-             ON CONFLICT (user_id, {keys}) DO UPDATE SET {set}usn = excluded.usn",
+             ON CONFLICT (tenant, user_id, {keys}) DO UPDATE SET {set}usn = excluded.usn",
             arrays(&all),
             all.len() + 2,
         ),
@@ -529,7 +529,7 @@ impl RowTx for PgTx<'_> {
         let points = points.map_err(|e| StoreError::unreadable("grade", e))?;
         self.execute(
             "INSERT INTO open_grade (user_id, attempt, first_ms, points) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (user_id, attempt)
+             ON CONFLICT (tenant, user_id, attempt)
              DO UPDATE SET first_ms = excluded.first_ms, points = excluded.points",
             &[&bytes(&user.0), &bytes(&id.0), &grade.first_ms, &text(&points)],
         )?;

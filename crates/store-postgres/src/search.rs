@@ -51,8 +51,10 @@ fn lexeme(term: &str) -> &str {
     &term[..end]
 }
 
-/// Conditions on passages `p`: `sql` contains the placeholders from `$first` on.
+/// Conditions on passages `p`: `from` and `sql` contain the placeholders from `$first` on.
 pub(crate) struct Condition {
+    /// The passages with all terms: the function `find_passages` uses the index (migrations/server-postgres/0009).
+    pub(crate) from: String,
     pub(crate) sql: String,
     /// Number of words in the title, an SQL expression: greater for better results.
     pub(crate) title_words: String,
@@ -83,7 +85,8 @@ pub(crate) fn condition(query: &SearchQuery, first: usize) -> Condition {
     }
     let place = place(tsquery.join(" & "));
     Condition {
-        sql: format!("p.lexemes @@ {place}::text::tsquery AND {}", phrases.join(" AND ")),
+        from: format!("find_passages({place}::text::tsquery) p"),
+        sql: phrases.join(" AND "),
         title_words: titles.join(" + "),
         values,
     }
@@ -133,10 +136,10 @@ impl PgTx<'_> {
         let condition = condition(query, 1);
         let kinds = if publications { "IN" } else { "NOT IN" };
         let sql = format!(
-            "SELECT p.id, p.kind, p.item FROM passage p
+            "SELECT p.id, p.kind, p.item FROM {}
              WHERE p.kind {kinds} ('course', 'story') AND {}
              ORDER BY {} DESC, length(p.title), p.item LIMIT {MAX_FOUND}",
-            condition.sql, condition.title_words
+            condition.from, condition.sql, condition.title_words
         );
         let values: Vec<&(dyn ToSql + Sync)> =
             condition.values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();

@@ -96,7 +96,7 @@ impl SessionTx for PgTx<'_> {
     fn put_redemption(&self, sign_in: Uuid, branch: u32, redemption: Redemption) -> Result<()> {
         self.execute(
             "INSERT INTO sign_in_branch (sign_in, branch, redeemed, redeemed_ms) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (sign_in, branch)
+             ON CONFLICT (tenant, sign_in, branch)
              DO UPDATE SET redeemed = excluded.redeemed, redeemed_ms = excluded.redeemed_ms",
             &[&bytes(&sign_in), &i64::from(branch), &redemption.generation, &redemption.at_ms],
         )?;

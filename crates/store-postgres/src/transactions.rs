@@ -4,16 +4,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use carrel_store::{Result, StoreError, Transactions, TxJob};
-use deadpool_postgres::{Object, Pool};
-use tokio::runtime::{Handle, Runtime};
+use deadpool_postgres::Object;
+use tokio::runtime::Handle;
 
-use crate::{error, pool, tx::PgTx};
+use crate::{cluster::Cluster, error, pool, tx::PgTx};
 
-/// Transactions on an open database. Dropping it waits for the writes that were started.
+/// Transactions of a tenant. Dropping it waits for the writes that were started.
 pub(crate) struct PgTransactions {
-    runtime: Option<Runtime>,
-    handle: Handle,
-    pool: Pool,
+    cluster: Arc<Cluster>,
+    tenant: i32,
     writes: Arc<Running>,
 }
 
@@ -51,31 +50,25 @@ impl Drop for Started {
 }
 
 impl PgTransactions {
-    pub(crate) fn new(runtime: Runtime, pool: Pool, writes: Arc<Running>) -> Self {
-        let handle = runtime.handle().clone();
-        Self { runtime: Some(runtime), handle, pool, writes }
+    pub(crate) fn new(cluster: Arc<Cluster>, tenant: i32, writes: Arc<Running>) -> Self {
+        Self { cluster, tenant, writes }
     }
 }
 
 impl Drop for PgTransactions {
     fn drop(&mut self) {
-        // The connections are tasks of the runtime, so the writes end although this thread waits.
+        // The connections are tasks of the cluster's runtime, so the writes end although this thread waits.
         self.writes.wait();
-        self.pool.close();
-        if let Some(runtime) = self.runtime.take() {
-            // Waiting is not allowed on a thread that runs async tasks.
-            runtime.shutdown_background();
-        }
     }
 }
 
 #[async_trait]
 impl Transactions for PgTransactions {
     async fn read(&self, job: Box<dyn TxJob>) {
-        let pool = self.pool.clone();
-        let task = self.handle.spawn(async move {
+        let (pool, tenant) = (self.cluster.pool.clone(), self.tenant);
+        let task = self.cluster.handle.spawn(async move {
             match pool::connection(&pool).await {
-                Ok(client) => run(client, job, Access::Read).await,
+                Ok(client) => run(client, tenant, job, Access::Read).await,
                 Err(e) => job.finish(Err(e)),
             }
         });
@@ -83,11 +76,11 @@ impl Transactions for PgTransactions {
         let _ = task.await;
     }
     fn write(&self, job: Box<dyn TxJob>) {
-        let (pool, started) = (self.pool.clone(), self.writes.start());
+        let (pool, tenant, started) = (self.cluster.pool.clone(), self.tenant, self.writes.start());
         // Not awaited: a write is finished even if the caller is cancelled.
-        drop(self.handle.spawn(async move {
+        drop(self.cluster.handle.spawn(async move {
             match pool::connection(&pool).await {
-                Ok(client) => run(client, job, Access::Write).await,
+                Ok(client) => run(client, tenant, job, Access::Write).await,
                 Err(e) => job.finish(Err(e)),
             }
             drop(started);
@@ -101,12 +94,12 @@ pub(crate) enum Access {
     Write,
 }
 
-async fn run(client: Object, mut job: Box<dyn TxJob>, access: Access) {
+async fn run(client: Object, tenant: i32, mut job: Box<dyn TxJob>, access: Access) {
     let handle = Handle::current();
     let _ = tokio::task::spawn_blocking(move || {
         let mut connection = Connection(Some(client));
         let ended = match connection.0.as_ref() {
-            Some(client) => transaction(&handle, client, job.as_mut(), access),
+            Some(client) => transaction(&handle, client, tenant, job.as_mut(), access),
             None => Err(StoreError::closed()),
         };
         if ended.is_ok() {
@@ -139,17 +132,16 @@ impl Drop for Connection {
 fn transaction(
     handle: &Handle,
     client: &Object,
+    tenant: i32,
     job: &mut dyn TxJob,
     access: Access,
 ) -> Result<()> {
     let execute = |sql: &str| handle.block_on(client.batch_execute(sql)).map_err(|e| error::of(&e));
+    let tx = PgTx::begin(client, handle, tenant, access)?;
     if access == Access::Read {
-        execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        job.run(&PgTx::new(client, handle, access));
+        job.run(&tx);
         return execute("ROLLBACK");
     }
-    execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
-    let tx = PgTx::new(client, handle, access);
     if !job.run(&tx) {
         return execute("ROLLBACK");
     }

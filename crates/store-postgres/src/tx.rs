@@ -36,10 +36,10 @@ pub(crate) enum Lock {
 }
 
 impl Lock {
-    fn keys(self) -> (i32, i32) {
+    fn keys(self, tenant: i32) -> (i32, i32) {
         match self {
-            Self::Accounts => (0x6361_7203, 0),
-            Self::Catalogue => (0x6361_7204, 0),
+            Self::Accounts => (0x6361_7203, tenant),
+            Self::Catalogue => (0x6361_7204, tenant),
             Self::SignIn(id) => {
                 let [a, b, c, d, ..] = *blake3::hash(id.as_bytes()).as_bytes();
                 (0x6361_7205, i32::from_be_bytes([a, b, c, d]))
@@ -50,10 +50,16 @@ impl Lock {
 
 pub(crate) type Params<'a> = [&'a (dyn ToSql + Sync)];
 
+/// Returns the statement that sets the tenant until the end of the transaction.
+pub(crate) fn set_tenant_sql(tenant: i32) -> String {
+    format!("SET LOCAL carrel.tenant = '{tenant}'")
+}
+
 /// One transaction.
 pub(crate) struct PgTx<'c> {
     client: &'c Object,
     handle: &'c Handle,
+    tenant: i32,
     access: Access,
     locks: RefCell<Vec<Lock>>,
     /// A statement failed, so PostgreSQL commits nothing.
@@ -63,15 +69,28 @@ pub(crate) struct PgTx<'c> {
 }
 
 impl<'c> PgTx<'c> {
-    pub(crate) fn new(client: &'c Object, handle: &'c Handle, access: Access) -> Self {
-        Self {
+    /// Begins a transaction of a tenant.
+    pub(crate) fn begin(
+        client: &'c Object,
+        handle: &'c Handle,
+        tenant: i32,
+        access: Access,
+    ) -> Result<Self> {
+        let begin = match access {
+            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        let sql = format!("{begin}; {}", set_tenant_sql(tenant));
+        handle.block_on(client.batch_execute(&sql)).map_err(|e| error::of(&e))?;
+        Ok(Self {
             client,
             handle,
+            tenant,
             access,
             locks: RefCell::default(),
             has_failed: Cell::new(false),
             learner: RefCell::default(),
-        }
+        })
     }
     pub(crate) fn is_write(&self) -> bool {
         self.access == Access::Write
@@ -122,7 +141,7 @@ impl<'c> PgTx<'c> {
         if !self.is_write() || self.locks.borrow().contains(&lock) {
             return Ok(());
         }
-        let (class, key) = lock.keys();
+        let (class, key) = lock.keys(self.tenant);
         self.query("SELECT pg_advisory_xact_lock($1, $2)", &[&class, &key])?;
         self.locks.borrow_mut().push(lock);
         Ok(())
@@ -154,7 +173,7 @@ impl FactTx for PgTx<'_> {
     fn set_fact(&self, name: &'static str, value: &str) -> Result<()> {
         self.execute(
             "INSERT INTO server_fact (name, value) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+             ON CONFLICT (tenant, name) DO UPDATE SET value = excluded.value",
             &[&name, &text(value)],
         )?;
         Ok(())

@@ -28,6 +28,9 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};
 
+#[path = "postgres/tenants.rs"]
+mod tenants;
+
 const OPTIONS: OpenOptions = OpenOptions { readers: 1, now_ms: 1_790_000_000_000 };
 
 /// A database that is dropped at the end of the test.
@@ -40,7 +43,9 @@ fn address(database: &str) -> Option<String> {
     if cluster.is_none() {
         eprintln!("skipped: CARREL_TEST_POSTGRES is not set");
     }
-    cluster.map(|cluster| format!("{cluster} dbname={database} options='-c search_path=carrel'"))
+    cluster.map(|cluster| {
+        format!("{cluster} dbname={database} options='-c search_path=carrel -c carrel.tenant=1'")
+    })
 }
 
 async fn client(database: &str) -> Client {
@@ -264,6 +269,7 @@ async fn the_tables_have_the_columns_of_the_descriptions() {
         let mut expected = vec![column("user_id", Kind::Uuid)];
         expected.extend(spec.columns().map(|c| column(c.name, c.kind)));
         expected.push(column("usn", Kind::Int));
+        expected.push(("tenant".to_owned(), "integer".to_owned(), None));
         assert_eq!(found, expected, "{}", spec.table);
     }
     database.drop().await;
@@ -368,7 +374,7 @@ async fn another_cluster_or_timeline_gives_a_new_epoch() {
     assert_eq!(epoch(&opened).await.unwrap(), first, "the same cluster keeps the epoch");
     // As after a failover: the rows are those of another timeline.
     let client = database.client().await;
-    let change = "UPDATE server_fact SET value = value || '0' WHERE name = 'postgres_cluster'";
+    let change = "UPDATE cluster SET identity = identity || '0'";
     assert_eq!(client.execute(change, &[]).await.unwrap(), 1);
     // New connections compare the timeline: the old ones end with the old primary.
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

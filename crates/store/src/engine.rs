@@ -1,6 +1,6 @@
 //! The traits that an engine implements besides those of `tx`: transactions, and operations on a whole database.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use carrel_model::BlobHash;
@@ -84,6 +84,9 @@ pub trait Engine: Send + Sync + 'static {
     }
     /// Returns the names of the files that exist beside the database while it is in use.
     fn side_files(&self) -> &'static [&'static str];
+    /// Returns the engine for the database of a tenant, in the tenant's own data folder. Tenants of a shared database
+    /// have their rows in the same tables.
+    fn for_tenant(&self, name: &str) -> Arc<dyn Engine>;
     /// Returns true if the data folder has a database that is not empty.
     fn exists(&self, folder: &Path) -> Result<bool>;
     /// Opens the database of a data folder, after creating or migrating it if necessary. A new database gets an epoch

@@ -25,6 +25,7 @@ pub mod routes;
 mod sheets;
 pub mod start_page;
 mod sync;
+pub mod tenants;
 mod updates;
 
 use std::{
@@ -80,7 +81,7 @@ pub struct State {
     pub dictionaries: Arc<OfferedPacks>,
     /// Signs the identity proof in the reply to `GET /api/meta`.
     pub signer: Arc<dyn Signer>,
-    pub passwords: Passwords,
+    pub passwords: Arc<Passwords>,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
     /// Limits the requests to routes (`Entry::limited`).
@@ -96,16 +97,20 @@ pub struct State {
 impl DataDir {
     /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
+        Ok(self.app_with(Arc::new(Passwords::new()?)))
+    }
+    /// Like `app`, with the threads that another tenant of the process hashes passwords with.
+    pub fn app_with(&self, passwords: Arc<Passwords>) -> App {
         let limiters = LocalRateLimiters;
         let settings = self.config.settings.clone();
-        Ok(App(Arc::new(State {
+        App(Arc::new(State {
             store: self.store.clone(),
             data_dir: self.config.data_dir.clone(),
             clock: Arc::clone(&self.config.clock),
             blobs: Arc::clone(&self.blobs),
             dictionaries: Arc::new(OfferedPacks::of(&self.config.data_dir)),
             signer: Arc::clone(&self.signer),
-            passwords: Passwords::new()?,
+            passwords,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
             route_limits: RouteLimits::new(&limiters),
@@ -122,7 +127,7 @@ impl DataDir {
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,
-        })))
+        }))
     }
 }
 impl Deref for App {

@@ -3,6 +3,7 @@
 //! Not here: the rules of codes (`carrel_people::codes`).
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{Html, IntoResponse, Response},
@@ -19,6 +20,7 @@ use super::{
     api_error::ApiError,
     extract::{Path, Query, SignedInUser},
     start_page::{address, escaped, qr_code},
+    tenants::BasePath,
 };
 use crate::{domain::people::ClassCode, password::random, store::StoreError};
 
@@ -90,6 +92,7 @@ pub async fn sign_in_sheet(
     caller: SignedInUser,
     Path(class): Path<Uuid>,
     Query(query): Query<SheetQuery>,
+    base: Option<Extension<BasePath>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -112,7 +115,7 @@ pub async fn sign_in_sheet(
     let (name, issued) =
         app.store.issue_class_codes(caller.caller(), ClassId(class), new_code, days, now).await?;
     let nonce = carrel_store::new_id().simple().to_string();
-    let address = address(&app, &uri, &headers).unwrap_or_default();
+    let address = address(&app, base.as_deref(), &uri, &headers).unwrap_or_default();
     let mut reply = Html(page(texts, &name, &address, &issued, &nonce)).into_response();
     let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'");
     if let Ok(policy) = HeaderValue::from_str(&policy) {

@@ -2,13 +2,14 @@
 //! scripts.
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, Uri, header, uri::Authority},
     response::{Html, IntoResponse, Response},
 };
 use qrcode::{QrCode, render::svg};
 
-use super::App;
+use super::{App, tenants::BasePath};
 
 /// Width and height of the QR code with its margin, in pixels.
 const QR_CODE_SIZE: u32 = 240;
@@ -27,8 +28,13 @@ small{opacity:.7}\
 /// Returns the start page.
 #[utoipa::path(get, path = "/", tag = "server",
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
-pub async fn start_page(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    let address = address(&app, &uri, &headers);
+pub async fn start_page(
+    State(app): State<App>,
+    base: Option<Extension<BasePath>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let address = address(&app, base.as_deref(), &uri, &headers);
     // The policy allows only the style element with this nonce.
     let nonce = carrel_store::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
@@ -42,8 +48,13 @@ pub async fn start_page(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
 }
 
 /// Returns the configured address. If none is configured, returns the `Host` of the request, which is a part of the URI
-/// in HTTP/2.
-pub(super) fn address(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+/// in HTTP/2, with the path of the tenant.
+pub(super) fn address(
+    app: &App,
+    base: Option<&BasePath>,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
     }
@@ -53,7 +64,8 @@ pub(super) fn address(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<Strin
     };
     // The address must not contain a user name or password.
     let scheme = if app.settings.behind_tls { "https" } else { "http" };
-    (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}"))
+    let base = base.map_or("", |base| base.0.as_str());
+    (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}{base}"))
 }
 
 fn page(name: &str, address: Option<&str>, nonce: &str) -> String {

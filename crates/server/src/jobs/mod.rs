@@ -7,6 +7,7 @@ mod clean_up;
 mod count_learners;
 mod purge;
 mod render;
+mod share_blobs;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,6 +20,7 @@ use crate::{
     domain::jobs::{LEASE_MS, LeaseResult, Schedule},
     error::Error,
     store::tx::JobRow,
+    tenants,
 };
 
 /// A job. It must be possible to repeat a run after a failure or a crash.
@@ -39,7 +41,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(30);
 /// Returns the jobs of a server with these settings.
 fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
     let settings = &data.config.settings;
-    vec![
+    let mut jobs: Vec<Box<dyn Job>> = vec![
         Box::new(purge::Purge),
         Box::new(clean_up::CleanUp { keep_hours: settings.keep_unused_blobs_hours }),
         Box::new(render::Render),
@@ -52,7 +54,12 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
                 .unwrap_or_else(|| data.config.data_dir.join("scheduled-backups")),
             kept: settings.backups_kept.max(1),
         }),
-    ]
+    ];
+    // Only Unix tells how many links a file has.
+    if cfg!(unix) && tenants::name_of(&data.config.data_dir).is_some() {
+        jobs.push(Box::new(share_blobs::ShareBlobs));
+    }
+    jobs
 }
 
 /// Result of a job run by this process.

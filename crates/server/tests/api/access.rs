@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use super::support::TestServer;
 
 /// Returns the path with a valid value for each parameter.
-fn uri(route: &Route) -> String {
+pub fn uri(route: &Route) -> String {
     route
         .path
         .replace("{id}", "x")

@@ -35,5 +35,6 @@ mod sockets;
 mod sqlite;
 mod start_page;
 mod sync;
+mod tenants;
 mod tls;
 mod updates;

@@ -16,10 +16,11 @@ const TEMPLATE: &str = "carrel_template";
 
 pub struct PostgresFixture;
 
-/// `PostgresEngine`, with the database of a data folder chosen by its path.
-#[derive(Debug, Default)]
+/// `PostgresEngine`, with the database of a data folder chosen by its path. Tenants of a folder share its database.
+#[derive(Debug, Default, Clone)]
 struct EngineByFolder {
-    created: Mutex<BTreeSet<String>>,
+    created: Arc<Mutex<BTreeSet<String>>>,
+    tenant: Option<String>,
 }
 
 fn cluster() -> String {
@@ -29,7 +30,10 @@ fn cluster() -> String {
 
 /// Runs `f` with a connection, also on a thread that runs async tasks.
 fn with_client<T: Send>(database: &str, f: impl AsyncFnOnce(&mut Client) -> T + Send) -> T {
-    let config = format!("{} dbname={database} options='-c search_path=carrel'", cluster());
+    let config = format!(
+        "{} dbname={database} options='-c search_path=carrel -c carrel.tenant=1'",
+        cluster()
+    );
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -65,6 +69,20 @@ pub fn end_listeners(folder: &Path) -> usize {
 }
 
 impl EngineByFolder {
+    /// Returns the database of a folder, which may be the folder of the tenant.
+    fn database_of(&self, folder: &Path) -> String {
+        match &self.tenant {
+            Some(_) => database_of(folder.parent().and_then(Path::parent).unwrap()),
+            None => database_of(folder),
+        }
+    }
+    fn engine_of(&self, database: &str) -> Arc<dyn Engine> {
+        let engine = engine_of(database);
+        match &self.tenant {
+            Some(tenant) => engine.for_tenant(tenant),
+            None => Arc::new(engine),
+        }
+    }
     fn has(&self, database: &str) -> bool {
         self.created.lock().unwrap().contains(database)
     }
@@ -112,14 +130,17 @@ impl Engine for EngineByFolder {
     fn side_files(&self) -> &'static [&'static str] {
         &[]
     }
+    fn for_tenant(&self, name: &str) -> Arc<dyn Engine> {
+        Arc::new(Self { tenant: Some(name.to_owned()), ..self.clone() })
+    }
     fn exists(&self, folder: &Path) -> Result<bool> {
-        let database = database_of(folder);
-        if self.has(&database) { engine_of(&database).exists(folder) } else { Ok(false) }
+        let database = self.database_of(folder);
+        if self.has(&database) { self.engine_of(&database).exists(folder) } else { Ok(false) }
     }
     fn open(&self, folder: &Path, options: OpenOptions) -> Result<Opened> {
-        let database = database_of(folder);
+        let database = self.database_of(folder);
         self.create(&database);
-        engine_of(&database).open(folder, options)
+        self.engine_of(&database).open(folder, options)
     }
     fn copy(&self, folder: &Path, into: &Path) -> Result<()> {
         engine_of(&database_of(folder)).copy(folder, into)

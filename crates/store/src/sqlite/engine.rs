@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use carrel_model::BlobHash;
@@ -62,6 +63,10 @@ impl Engine for SqliteEngine {
     }
     fn side_files(&self) -> &'static [&'static str] {
         &[LOG, INDEX]
+    }
+    /// The data folder of each tenant has a database of its own.
+    fn for_tenant(&self, _name: &str) -> Arc<dyn Engine> {
+        Arc::new(Self)
     }
     fn exists(&self, folder: &Path) -> Result<bool> {
         Ok(folder.join(FILE).metadata().is_ok_and(|m| m.len() > 0))

@@ -1,0 +1,233 @@
+//! Tenants: several schools on one server, each with its own people, courses, signing key and settings.
+//!
+//! A tenant has a data folder in `tenants` of the server's data folder, with the same files as a server's, and
+//! `tenant.toml`. Commands take this folder as `--data`. On SQLite, each folder has a database of its own; on
+//! PostgreSQL, tenants share the tables (docs/adr/0033). A request is assigned to a tenant by host name or by the path
+//! `/t/NAME` (`http::tenants`).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    config::{Config, Settings},
+    data_dir::DataDir,
+    error::{Error, io},
+    folders::write_synced,
+};
+
+/// Folder of the tenants in a data folder.
+const FOLDER: &str = "tenants";
+/// File with the settings of a tenant in its folder.
+const SETTINGS: &str = "tenant.toml";
+/// Maximum length of a name in bytes.
+const MAX_NAME: usize = 40;
+
+/// Settings that a tenant has instead of those of the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantSettings {
+    /// Host names under which the tenant is reached, besides `/t/NAME`.
+    pub hosts: Vec<String>,
+    /// Name of the school or library.
+    pub name: Option<String>,
+    pub address: Option<String>,
+    pub registration_open: Option<bool>,
+    pub public_catalogue: Option<bool>,
+    pub max_rows_per_learner: Option<u64>,
+    pub max_mib_per_learner: Option<u64>,
+}
+
+/// A tenant of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub name: String,
+    pub settings: TenantSettings,
+}
+
+/// Returns the name of the tenant to which a data folder belongs, or `None` for the folder of a server.
+pub fn name_of(data_dir: &Path) -> Option<String> {
+    if !data_dir.join(SETTINGS).is_file() {
+        return None;
+    }
+    // A relative path, such as `.`, has no name.
+    let folder = data_dir.canonicalize().ok()?;
+    Some(folder.file_name()?.to_str()?.to_owned())
+}
+
+/// Returns the data folder of the server to which the data folder of a tenant belongs.
+pub fn server_folder(tenant_dir: &Path) -> PathBuf {
+    tenant_dir.join("..").join("..")
+}
+
+/// Lists the tenants of a server by name.
+///
+/// # Errors
+/// If a folder or its settings cannot be read, or two tenants have the same host.
+pub fn list(data_dir: &Path) -> Result<Vec<Tenant>, Error> {
+    let folder = data_dir.join(FOLDER);
+    let found = match fs::read_dir(&folder) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io("read", &folder)(e)),
+    };
+    let mut tenants = Vec::new();
+    for entry in found {
+        let entry = entry.map_err(io("read", &folder))?;
+        let file = entry.path().join(SETTINGS);
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if check_name(&name).is_err() || !file.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+        let settings: TenantSettings =
+            toml::from_str(&text).map_err(|e| Error::Refused(format!("{file:?}: {e}")))?;
+        tenants.push(Tenant { name, settings });
+    }
+    tenants.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hosts: Vec<(String, &str)> = Vec::new();
+    for tenant in &tenants {
+        for host in tenant.settings.hosts.iter().map(|host| normalized_host(host)) {
+            if let Some((_, other)) = hosts.iter().find(|(known, _)| *known == host) {
+                return Err(Error::Refused(format!(
+                    "the tenants {other:?} and {:?} have the same host {host:?}; hint: change {SETTINGS} of one",
+                    tenant.name
+                )));
+            }
+            hosts.push((host, &tenant.name));
+        }
+    }
+    Ok(tenants)
+}
+
+/// Creates a tenant: its folder with settings, database and signing key. Running servers serve it after a restart.
+///
+/// # Errors
+/// `Refused` if the name or a host is not valid or taken.
+pub fn add(
+    server: &Config,
+    name: &str,
+    hosts: &[String],
+    title: Option<&str>,
+) -> Result<PathBuf, Error> {
+    check_name(name)?;
+    for host in hosts {
+        check_host(host)?;
+    }
+    let folder = server.data_dir.join(FOLDER).join(name);
+    if folder.exists() {
+        return Err(Error::Refused(format!("the tenant {name:?} already exists")));
+    }
+    let known = list(&server.data_dir)?;
+    for host in hosts.iter().map(|host| normalized_host(host)) {
+        let has_host = |t: &&Tenant| t.settings.hosts.iter().any(|h| normalized_host(h) == host);
+        if let Some(other) = known.iter().find(has_host) {
+            return Err(Error::Refused(format!(
+                "the host {host:?} is that of the tenant {:?}",
+                other.name
+            )));
+        }
+    }
+    let mut table = toml::Table::new();
+    table.insert("name".to_owned(), title.unwrap_or(name).into());
+    table.insert(
+        "hosts".to_owned(),
+        hosts.iter().map(|host| normalized_host(host)).collect::<Vec<_>>().into(),
+    );
+    fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+    write_synced(&folder.join(SETTINGS), &table.to_string())?;
+    let tenants = list(&server.data_dir)?;
+    let tenant = tenants.into_iter().find(|t| t.name == name);
+    let tenant = tenant.ok_or_else(|| Error::NoServer(folder.clone()))?;
+    DataDir::open(config_of(server, &tenant))?;
+    Ok(folder)
+}
+
+/// Returns the configuration of a tenant of a server.
+pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
+    let (base, own) = (server.settings.clone(), tenant.settings.clone());
+    let backup_dir = base.backup_dir.as_ref().map(|dir| dir.join(FOLDER).join(&tenant.name));
+    Config {
+        data_dir: server.data_dir.join(FOLDER).join(&tenant.name),
+        engine: server.engine.for_tenant(&tenant.name),
+        settings: Settings {
+            name: own.name.unwrap_or_else(|| tenant.name.clone()),
+            address: own.address.unwrap_or_default(),
+            registration_open: own.registration_open.unwrap_or(base.registration_open),
+            public_catalogue: own.public_catalogue.unwrap_or(base.public_catalogue),
+            max_rows_per_learner: own.max_rows_per_learner.unwrap_or(base.max_rows_per_learner),
+            max_mib_per_learner: own.max_mib_per_learner.unwrap_or(base.max_mib_per_learner),
+            backup_dir,
+            ..base
+        },
+        ..server.clone()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_valid = (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(is_allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if is_valid {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "{name:?} cannot be the name of a tenant; hint: use up to {MAX_NAME} letters a to z, digits and hyphens"
+    )))
+}
+
+fn check_host(host: &str) -> Result<(), Error> {
+    let is_allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '[' | ']' | ':');
+    if !host.is_empty() && host.chars().all(is_allowed) && !host.contains("://") {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "{host:?} is not a host name; hint: write it without scheme and path, such as rivers.school.example"
+    )))
+}
+
+/// Returns a host name for comparisons: in lower case, without port and a dot at the end.
+pub fn normalized_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    let end_of_address = host.rfind(']').map_or(0, |end| end + 1);
+    let end = host[end_of_address..].find(':').map_or(host.len(), |colon| end_of_address + colon);
+    host[..end].trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_in_paths_and_folders() {
+        for name in ["rivers", "school-7", "a", "0"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        let long = "a".repeat(MAX_NAME + 1);
+        for name in ["", "..", ".", "a/b", "a\\b", "Rivers", "-a", "a-", "é", "a b", "a.b", &long]
+        {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_and_port() {
+        for (host, expected) in [
+            ("Rivers.Example:7300", "rivers.example"),
+            ("rivers.example.", "rivers.example"),
+            ("[2001:DB8::1]:7300", "[2001:db8::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(normalized_host(host), expected, "{host}");
+        }
+        for host in ["", "https://a.example", "a.example/x", "a b"] {
+            assert!(check_host(host).is_err(), "{host}");
+        }
+    }
+}
