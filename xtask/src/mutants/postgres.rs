@@ -38,10 +38,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-store-postgres", "messages_are_sent_together"),
     },
     Mutant {
-        name: "a path chooses a tenant by the beginning of its name",
+        name: "the query is read as a part of the tenant's name",
         file: "crates/server/src/http/tenants.rs",
         good: "let end = rest.find(['/', '?']).unwrap_or(rest.len());",
-        bad: "let end = rest.find(['/', '?', '.']).unwrap_or(rest.len()).min(6);",
+        bad: "let end = rest.find('/').unwrap_or(rest.len());",
         tests: unit!("carrel-server", "the_tenant_is_taken_from_the_path"),
     },
     Mutant {
