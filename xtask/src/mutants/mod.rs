@@ -88,7 +88,11 @@ pub fn run(args: &[String]) -> Result {
         return Err(format!("no mutant matches {}", args.join(" ")));
     }
     let tree = copy()?;
-    let needs_cluster = |mutant: &Mutant| mutant.file.starts_with("crates/store-postgres/");
+    let needs_cluster = |mutant: &Mutant| {
+        ["crates/store-postgres/", "migrations/server-postgres/"]
+            .iter()
+            .any(|folder| mutant.file.starts_with(folder))
+    };
     let cluster = if chosen.iter().any(|m| needs_cluster(m)) { Cluster::start()? } else { None };
     let mut missed = Vec::new();
     for mutant in &chosen {
