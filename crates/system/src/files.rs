@@ -45,6 +45,26 @@ fn try_write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
+/// Pauses in ms between the attempts to delete a folder on Windows.
+const DELETE_PAUSES_MS: [u64; 7] = [10, 20, 40, 80, 160, 320, 640];
+
+/// Deletes a folder with its content. On Windows, files that are still open cannot be deleted, for example because a
+/// virus scanner reads them: there, the deletion is tried again for about a second. Blocking.
+#[allow(clippy::disallowed_methods, reason = "Windows reports no event when a file is closed")]
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    if cfg!(windows) {
+        for pause in DELETE_PAUSES_MS {
+            match fs::remove_dir_all(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    std::thread::sleep(std::time::Duration::from_millis(pause));
+                }
+                done => return done,
+            }
+        }
+    }
+    fs::remove_dir_all(path)
+}
+
 /// Flushes the file to the disk. The file is opened for writing, as Windows requires.
 pub fn sync(path: &Path) -> io::Result<()> {
     File::options().write(true).open(path)?.sync_all()
@@ -147,6 +167,22 @@ mod tests {
         // A file that is larger than the reserve's full size is also reduced by one piece.
         assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.release_piece(dir.path()));
         assert_eq!(size(), 9_000);
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_folder_is_deleted_when_its_last_file_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        let file = File::create(folder.join("file")).unwrap();
+        let deleting = std::thread::spawn({
+            let folder = folder.clone();
+            move || remove_folder(&folder)
+        });
+        drop(file);
+        deleting.join().unwrap().unwrap();
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use carrel_model::{
 };
 use carrel_system::{
     Clock, IdGen, assert_may_block,
-    files::{SMALL_RESERVE, write_atomic},
+    files::{SMALL_RESERVE, remove_folder, write_atomic},
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -430,7 +430,7 @@ impl Accounts {
             }
             return Err(e);
         }
-        if is_moved && let Err(e) = fs::remove_dir_all(&removed) {
+        if is_moved && let Err(e) = remove_folder(&removed) {
             tracing::warn!(error = %e, "the folder of a removed account could not be deleted; retrying at the next start");
         }
         Ok(())
@@ -446,7 +446,7 @@ impl Accounts {
             let Some(id) = name.and_then(|name| name.strip_suffix(REMOVED)) else { continue };
             let done = match self.get(id) {
                 Some(_) => fs::rename(&removed, self.folder(id)),
-                None => fs::remove_dir_all(&removed),
+                None => remove_folder(&removed),
             };
             if let Err(e) = done {
                 tracing::warn!(error = %e, "an interrupted removal could not be completed");

@@ -151,7 +151,7 @@ impl Client {
         let folder = self.config().cache_dir.join("accounts").join(&id);
         blocking(move || {
             if folder.exists() {
-                std::fs::remove_dir_all(&folder)?;
+                carrel_system::files::remove_folder(&folder)?;
             }
             Ok::<_, Error>(storage.forget_account(&id)?)
         })
