@@ -12,7 +12,7 @@ use crate::{
     database,
     error::{Error, io},
     events::{EventBus, EventHub, SharedEvents},
-    folders::{refuse_unfinished, require_server},
+    folders::{refuse_moved, refuse_unfinished, require_server},
     key_file,
     signing::{Signer, hex},
     store::{OpenOptions, Quota, Store},
@@ -61,6 +61,7 @@ impl DataDir {
     pub fn open(config: Config) -> Result<Self, Error> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        refuse_moved(dir)?;
         refuse_unfinished(config.engine.as_ref(), dir)?;
         database::refuse_other_engine(config.engine.as_ref(), dir)?;
         let has_server = config.engine.exists(dir)?;

@@ -37,6 +37,33 @@ pub fn config(
     Ok(Config { engine, settings, ..Config::new(data_dir) })
 }
 
+/// Environment variable with the URL of the database to which a server is moved.
+const NEW_URL_VARIABLE: &str = "CARREL_NEW_DATABASE_URL";
+
+/// Returns the configuration of the folder to which a server or tenant is moved. `url`: its database, or `sqlite`; by
+/// default, the engine of the old one.
+///
+/// # Errors
+/// If the URL cannot be used, or the settings of the tenant cannot be copied.
+pub fn config_of_move(from: &Config, into: &Path, url: Option<&str>) -> Result<Config, Error> {
+    tenants::copy_settings(&from.data_dir, into)?;
+    let from_environment = std::env::var(NEW_URL_VARIABLE).ok().filter(|url| !url.is_empty());
+    let url = url.map(str::to_owned).or(from_environment);
+    let new: Arc<dyn Engine> = match url.as_deref() {
+        None => Arc::clone(&from.engine),
+        Some("sqlite") => Arc::new(SqliteEngine),
+        Some(url) => {
+            let url = DatabaseUrl::new(url).map_err(|e| Error::Refused(e.to_string()))?;
+            Arc::new(PostgresEngine::new(url, pool_settings(&from.settings)))
+        }
+    };
+    let engine = match tenants::name_of(into) {
+        Some(name) => new.for_tenant(&name),
+        None => new,
+    };
+    Ok(Config { engine, data_dir: into.to_owned(), ..from.clone() })
+}
+
 /// Returns the engine for `url`, or else for the URL of the environment; without any, SQLite.
 ///
 /// # Errors

@@ -13,6 +13,9 @@ use crate::{
 /// Lock file held by a running server.
 pub const LOCK: &str = "server.lock";
 
+/// File with the path of the folder to which the server was moved.
+pub(crate) const MOVED: &str = "moved";
+
 /// Folder in which a restore is prepared.
 pub(crate) const STAGING: &str = "restoring";
 
@@ -25,6 +28,7 @@ pub type Failpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 
 /// Returns an error unless the folder belongs to a server and no restore into it is unfinished.
 pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
+    refuse_moved(data_dir)?;
     refuse_unfinished(engine, data_dir)?;
     if engine.exists(data_dir)? { Ok(()) } else { Err(Error::NoServer(data_dir.to_owned())) }
 }
@@ -32,6 +36,17 @@ pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(),
 /// Returns true if a restore into the folder was interrupted.
 pub fn is_unfinished(data_dir: &Path) -> bool {
     fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// Returns an error if the server was moved to another folder: what is stored here would be missing there.
+pub(crate) fn refuse_moved(data_dir: &Path) -> Result<(), Error> {
+    match fs::read_to_string(data_dir.join(MOVED)) {
+        Ok(place) => Err(Error::Refused(format!(
+            "the server of {data_dir:?} was moved to {place}; hint: use that folder, or delete the file {MOVED:?} to use \
+             the old state"
+        ))),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Returns an error if a restore into the folder was interrupted, including a restore by a release that prepared the

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Folder of the installed packs in the data folder.
-const FOLDER: &str = "fonts";
+pub(crate) const FOLDER: &str = "fonts";
 
 impl From<PackError> for Error {
     fn from(e: PackError) -> Self {

@@ -25,6 +25,7 @@ pub use carrel_domain::{blobs, clock, events, push_validation, signing, store, t
 pub use carrel_password as password;
 pub mod publish;
 pub mod rate_limits;
+pub mod relocate;
 pub mod restore;
 pub mod server;
 pub mod tenants;

@@ -29,7 +29,7 @@ use carrel_server::{
     import::{self, ImportOptions},
     jobs::JobRunner,
     publish::{ImportReport, Imported},
-    restore,
+    relocate, restore,
     store::{Kind, tx::JobRow},
 };
 use clap::{Parser, Subcommand, ValueEnum};
@@ -192,6 +192,19 @@ enum Command {
         /// Undo an interrupted restore.
         #[arg(long, conflicts_with_all = ["file", "replace", "end_sign_ins"])]
         abandon: bool,
+    },
+    /// Move a server or a tenant to another data folder, which may be of another engine. The old folder is kept.
+    Move {
+        /// Data folder to move. A PostgreSQL database is named by CARREL_DATABASE_URL.
+        #[arg(long)]
+        data: PathBuf,
+        /// New data folder.
+        #[arg(long)]
+        into: PathBuf,
+        /// PostgreSQL database of the new folder (postgres://USER@HOST/NAME), or `sqlite`; by default, that of the old
+        /// one. With a password, set CARREL_NEW_DATABASE_URL instead.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Write the catalogue as plain files that an app can read without a server.
     ExportLibrary {
@@ -412,7 +425,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
-            let options = restore::Options { replace, end_sign_ins };
+            let options = restore::Options { replace, end_sign_ins, keep_epoch: false };
             let epoch = {
                 let engine = config_of(&data)?.engine;
                 restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
@@ -420,6 +433,18 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             println!(
                 "restored into {} with the new epoch {epoch}; devices will send the rows that the backup lacks",
                 data.display()
+            );
+        }
+        Command::Move { data, into, database } => {
+            let from = config_of(data)?;
+            let to = database::config_of_move(&from, &into, database.as_deref())?;
+            let moved = relocate::relocate(&from, &to)?;
+            println!(
+                "moved to {}: {} rows in {} tables, equal to the old ones, and {} blobs",
+                into.display(),
+                moved.rows,
+                moved.tables,
+                moved.blobs
             );
         }
         Command::ExportLibrary { dir, data } => {

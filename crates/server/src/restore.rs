@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backup,
     blobs::{BlobFolder, BlobStore},
+    database,
     error::{Error, io},
     folders::{
         Failpoint, OLD_RELEASE_FILES, STAGING, copy_file, is_unfinished, lock, sync_dir,
@@ -37,6 +38,8 @@ pub struct Options {
     /// Invalidates all sign-ins, including those created after the backup; for a server whose tokens may have been
     /// stolen.
     pub end_sign_ins: bool,
+    /// Keeps the epoch of the backup: only if the backup is the last state of a server that is not used any more.
+    pub keep_epoch: bool,
 }
 
 /// Plan of a swap, written when all files are prepared.
@@ -93,10 +96,11 @@ pub fn restore_with_failpoints(
     let metadata = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
     let _lock = lock(data_dir, false)?;
-    let file = data_dir.join(engine.file());
-    if file.exists() && !options.replace {
+    database::refuse_other_engine(engine, data_dir)?;
+    let has_server = engine.exists(data_dir)?;
+    if has_server && !options.replace {
         return Err(Error::Refused(format!(
-            "{file:?} exists; hint: restore into an empty folder, or add --replace to move the old server to a subfolder"
+            "{data_dir:?} has a server; hint: restore into an empty folder, or add --replace to move the old server to a subfolder"
         )));
     }
     let staging = data_dir.join(STAGING);
@@ -121,10 +125,19 @@ pub fn restore_with_failpoints(
         source.copy_to(hash, &target).map_err(io("copy", source.path(hash)))?;
     }
     failpoint("prepare the database")?;
-    let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
+    let epoch = match options.keep_epoch {
+        true => metadata.epoch.clone(),
+        false => engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?,
+    };
     sync_dir(&staging)?;
     let backup = Some((metadata.epoch.clone(), metadata.created_ms));
     let plan = RestorePlan { epoch, aside: aside(data_dir, now_ms), backup };
+    if has_server && !engine.is_in_folder() {
+        failpoint("copy the old database")?;
+        let aside = data_dir.join(&plan.aside);
+        fs::create_dir_all(&aside).map_err(io("create", &aside))?;
+        engine.copy(data_dir, &aside)?;
+    }
     failpoint("write the plan")?;
     write_synced(&staging.join(PLAN_FILE), &serde_json::to_string(&plan).unwrap_or_default())?;
     let epoch = swap(engine, data_dir, &plan, failpoint)?;
@@ -144,6 +157,11 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
             ));
         }
         let aside = data_dir.join(&plan.aside);
+        let copy = aside.join(engine.file());
+        if !engine.is_in_folder() && copy.exists() {
+            engine.load(&aside, data_dir)?;
+            remove_file(&copy)?;
+        }
         for name in files(engine).chain([key_file::FILE]) {
             let (old, target_path) = (aside.join(name), data_dir.join(name));
             if old.exists() {
@@ -207,7 +225,9 @@ fn swap(
         }
         sync_dir(data_dir)?;
         failpoint("move the database into place")?;
-        fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
+        database::mark(engine, data_dir)?;
+        engine.load(&staging, data_dir)?;
+        remove_file(&database)?;
         sync_dir(data_dir)?;
     }
     for name in OLD_RELEASE_FILES {

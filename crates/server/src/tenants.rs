@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Settings},
     data_dir::DataDir,
     error::{Error, io},
-    folders::write_synced,
+    folders::{copy_file, write_synced},
 };
 
 /// Folder of the tenants in a data folder.
@@ -165,6 +165,15 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
         },
         ..server.clone()
     }
+}
+
+/// Copies the settings of a tenant to the folder to which it is moved. Does nothing for a server.
+pub fn copy_settings(from: &Path, into: &Path) -> Result<(), Error> {
+    if name_of(from).is_none() || into.join(SETTINGS).exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(into).map_err(io("create", into))?;
+    copy_file(&from.join(SETTINGS), &into.join(SETTINGS))
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -2,12 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use carrel_store::{CopyMetadata, Engine, OpenOptions, Opened, Reason, Result, StoreError, facts};
+use carrel_store::{
+    CopyMetadata, Engine, OpenOptions, Opened, Reason, Result, StoreError, facts,
+    sqlite::{self, SqliteEngine},
+};
 use tokio_postgres::Client;
 
 use crate::{
     cluster::{self, Cluster, Shared},
-    error,
+    copies, error,
     messages::PgMessages,
     settings::{DatabaseUrl, PoolSettings},
     transactions::PgTransactions,
@@ -32,24 +35,18 @@ impl PostgresEngine {
     }
 }
 
-/// Copies are made by PostgreSQL's own programs.
-fn no_copies() -> StoreError {
-    StoreError::Internal(Reason {
-        message: "PostgreSQL: this release does not back up or restore a PostgreSQL database"
-            .to_owned(),
-        hint: "use pg_dump and pg_restore, and copy the data folder",
-    })
-}
-
 impl Engine for PostgresEngine {
     fn name(&self) -> &'static str {
         "postgres"
+    }
+    fn is_in_folder(&self) -> bool {
+        false
     }
     fn is_shared(&self) -> bool {
         true
     }
     fn file(&self) -> &'static str {
-        "server.dump"
+        sqlite::FILE
     }
     fn side_files(&self) -> &'static [&'static str] {
         &[]
@@ -85,22 +82,37 @@ impl Engine for PostgresEngine {
             token_salt,
         })
     }
-    fn copy(&self, _folder: &Path, _into: &Path) -> Result<()> {
-        Err(no_copies())
+    fn copy(&self, _folder: &Path, into: &Path) -> Result<()> {
+        cluster::with_owner(&self.url, &self.settings, async |owner: &Client| {
+            copies::export(owner, self.tenant_id(owner).await?, into).await
+        })
     }
-    fn copy_metadata(&self, _copy: &Path) -> Result<CopyMetadata> {
-        Err(no_copies())
+    fn copy_metadata(&self, copy: &Path) -> Result<CopyMetadata> {
+        SqliteEngine.copy_metadata(copy)
     }
-    fn check_copy(&self, _copy: &Path) -> Result<()> {
-        Err(no_copies())
+    fn check_copy(&self, copy: &Path) -> Result<()> {
+        SqliteEngine.check_copy(copy)
     }
-    fn prepare_restored(
-        &self,
-        _folder: &Path,
-        _end_sign_ins: bool,
-        _now_ms: i64,
-    ) -> Result<String> {
-        Err(no_copies())
+    fn prepare_restored(&self, folder: &Path, end_sign_ins: bool, now_ms: i64) -> Result<String> {
+        SqliteEngine.prepare_restored(folder, end_sign_ins, now_ms)
+    }
+    fn load(&self, copy: &Path, folder: &Path) -> Result<()> {
+        // Creates the tables and the tenant.
+        drop(self.open(folder, OpenOptions { readers: 1, now_ms: 0 })?);
+        cluster::with_owner(&self.url, &self.settings, async |owner: &Client| {
+            copies::import(owner, self.tenant_id(owner).await?, copy).await
+        })
+    }
+}
+
+impl PostgresEngine {
+    async fn tenant_id(&self, owner: &Client) -> Result<i32> {
+        let found = owner.query_opt("SELECT id FROM tenant WHERE name = $1", &[&self.tenant]).await;
+        let found = found.map_err(|e| error::of(&e))?.map(|row| row.get(0));
+        found.ok_or_else(|| {
+            let message = format!("PostgreSQL: the tenant {:?} was not found", self.tenant);
+            StoreError::Internal(message.into())
+        })
     }
 }
 

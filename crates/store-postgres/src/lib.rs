@@ -12,6 +12,7 @@
 mod accounts;
 mod catalogue;
 mod cluster;
+mod copies;
 mod engine;
 mod enrolment_tokens;
 mod epoch;

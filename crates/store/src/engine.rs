@@ -76,8 +76,12 @@ pub struct CopyMetadata {
 pub trait Engine: Send + Sync + 'static {
     /// Returns the name used in messages.
     fn name(&self) -> &'static str;
-    /// Returns the name of the database file.
+    /// Returns the name of the database file, in a data folder or in a copy.
     fn file(&self) -> &'static str;
+    /// Returns true if the database is a file in the data folder.
+    fn is_in_folder(&self) -> bool {
+        true
+    }
     /// Returns true if several servers may use the database and the data folder at the same time.
     fn is_shared(&self) -> bool {
         false
@@ -101,4 +105,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Prepares a copy in `folder` for use and syncs it to disk: migrates it and generates a new epoch, which is
     /// returned. `end_sign_ins` invalidates all sign-ins.
     fn prepare_restored(&self, folder: &Path, end_sign_ins: bool, now_ms: i64) -> Result<String>;
+    /// Replaces the database of a data folder by a copy: all of it, or nothing if it fails. An engine whose database is a
+    /// file of the folder moves the file.
+    fn load(&self, copy: &Path, folder: &Path) -> Result<()>;
 }

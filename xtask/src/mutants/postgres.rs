@@ -52,6 +52,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-server", "a_blob_of_two_tenants_is_stored_once"),
     },
     Mutant {
+        name: "a moved server gets a new epoch",
+        file: "crates/server/src/relocate.rs",
+        good: "restore::Options { keep_epoch: true,",
+        bad: "restore::Options { keep_epoch: false,",
+        tests: &["-p", "carrel-server", "--test", "api", "-E", "test(a_moved_server_is_equal)"],
+    },
+    Mutant {
         name: "a failover of PostgreSQL keeps the epoch",
         file: "crates/store-postgres/src/epoch.rs",
         good: "stored.as_ref().is_some_and(|stored| *stored != now)",

@@ -55,7 +55,6 @@ async fn a_password_reset_ends_all_sign_ins_of_this_account_only() {
 
 #[tokio::test]
 async fn a_password_reset_also_ends_sign_ins_that_a_restored_database_lacks() {
-    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let to = server.back_up("backup");

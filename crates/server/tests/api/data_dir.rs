@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use carrel_model::content::SignedManifest;
-use carrel_server::{Config, DataDir, Server, backup, export, import, restore};
+use carrel_server::{Config, DataDir, Server, backup, export, import, relocate, restore};
 use serde_json::{Value, json};
 
 use super::support::{NOW, TestServer, codes, config, engine, progress, write_course};
@@ -73,7 +73,6 @@ async fn a_new_version_replaces_the_old_one_completely() {
 
 #[tokio::test]
 async fn a_restored_backup_has_a_new_epoch() {
-    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -128,7 +127,6 @@ async fn a_restored_backup_has_a_new_epoch() {
 
 #[tokio::test]
 async fn damaged_backups_and_running_servers_are_refused() {
-    sqlite_only!("this release does not back up PostgreSQL");
     let server = TestServer::new();
     server.publish().await;
     let to = server.dir.path().join("backup");
@@ -136,9 +134,14 @@ async fn damaged_backups_and_running_servers_are_refused() {
     let running = Server::start(config(server.dir.path().join("other"))).await.unwrap();
     let refused = restored(&to, &server.dir.path().join("other"), true).unwrap_err().to_string();
     assert!(refused.contains("a server is running"), "{refused}");
-    let second =
-        Server::start(config(server.dir.path().join("other"))).await.err().map(|e| e.to_string());
-    assert!(second.is_some_and(|e| e.contains("a server is running")));
+    let second = Server::start(config(server.dir.path().join("other"))).await;
+    match second {
+        Ok(second) => {
+            assert!(engine().is_shared());
+            second.shutdown().await;
+        }
+        Err(e) => assert!(e.to_string().contains("a server is running"), "{e}"),
+    }
     running.shutdown().await;
 
     let blob = files(&to.join("blobs")).into_iter().next().unwrap();
@@ -293,4 +296,50 @@ async fn a_failing_package_does_not_block_the_others() {
     assert_eq!(again.failed(), report.failed() - 3);
     let unchanged = again.packages.iter().filter_map(|p| p.outcome.as_ref());
     assert!(unchanged.into_iter().all(|o| !o.changed));
+}
+
+/// A school moves to the other engine and back: every table is equal, and no device has to send its rows again.
+#[tokio::test]
+async fn a_moved_server_is_equal_and_keeps_its_epoch() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
+    let rows: Vec<Value> = (0..50).map(|n| progress(&format!("c/l/s{n}"), n * 10)).collect();
+    let pushed: Value = server.push(&noor.access_token, &rows).await.ok();
+    assert!(codes(&pushed).iter().all(|code| code == "ok"));
+    let enrol = "/api/courses/how-rivers-work/enrolment";
+    server.post(enrol, &noor.access_token, &json!({})).await.ok::<Value>();
+    let epoch: Value = server.get("/api/sync/epoch", &noor.access_token).await.ok();
+    let before = server.pull(&noor.access_token, 0).await;
+    let TestServer { dir, clock, data_dir, router } = server;
+    drop((data_dir, router));
+
+    let other: std::sync::Arc<dyn carrel_server::store::Engine> =
+        std::sync::Arc::new(carrel_server::store::sqlite::SqliteEngine);
+    let at = |name: &str, engine: Option<&std::sync::Arc<dyn carrel_server::store::Engine>>| {
+        let base = config(dir.path().join(name));
+        let engine = engine.cloned().unwrap_or(base.engine);
+        Config { engine, clock: std::sync::Arc::clone(&clock) as _, ..base }
+    };
+    let moved = relocate::relocate(&at("data", None), &at("moved", Some(&other))).unwrap();
+    assert!(moved.rows > 60 && moved.tables > 30, "{moved:?}");
+    let back = relocate::relocate(&at("moved", Some(&other)), &at("back", None)).unwrap();
+    assert_eq!(back, moved);
+    // The old folders are refused, so that no work is stored where nobody looks for it.
+    for (name, engine) in [("data", None), ("moved", Some(&other))] {
+        let refused = DataDir::open(at(name, engine)).err().unwrap().to_string();
+        assert!(refused.contains("was moved to"), "{refused}");
+    }
+    let data_dir = DataDir::open(at("back", None)).unwrap();
+    let router = carrel_server::http::app(data_dir.app().unwrap());
+    let server = TestServer { dir, clock, data_dir, router };
+    let now: Value = server.get("/api/sync/epoch", &noor.access_token).await.ok();
+    assert_eq!(now, epoch);
+    assert_eq!(server.pull(&noor.access_token, 0).await, before);
+    let found: Value = server.get("/api/search?q=wander", &noor.access_token).await.ok();
+    assert!(found.to_string().contains("how-rivers-work"), "{found}");
+    let (hash, _) = server.blob_of_type("audio/wav").await;
+    assert_eq!(server.get(&format!("/api/blobs/{hash}"), "").await.status.as_u16(), 200);
+    let pushed: Value = server.push(&noor.access_token, &[progress("c/l/s51", 5)]).await.ok();
+    assert_eq!(codes(&pushed), ["ok"]);
 }

@@ -298,7 +298,6 @@ async fn an_unpublished_course_is_not_listed_and_its_blobs_are_kept() {
 
 #[tokio::test]
 async fn scheduled_backups_keep_the_newest() {
-    sqlite_only!("this release does not back up PostgreSQL");
     let dir = tempfile::tempdir().unwrap();
     let server = TestServer::with(Settings {
         backup: BackupSchedule::Daily,

@@ -124,6 +124,12 @@ impl Engine for SqliteEngine {
         File::open(&file).and_then(|f| f.sync_all()).map_err(failed("sync", &file))?;
         Ok(epoch)
     }
+    fn load(&self, copy: &Path, folder: &Path) -> Result<()> {
+        let (from, to) = (copy.join(FILE), folder.join(FILE));
+        fs::rename(&from, &to).map_err(|source| {
+            carrel_sqlite::Error::Io { action: "rename", path: from, source }.into()
+        })
+    }
 }
 
 fn random_text() -> String {

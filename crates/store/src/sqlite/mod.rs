@@ -4,6 +4,7 @@
 
 mod accounts;
 mod catalogue;
+mod digest;
 mod engine;
 mod enrolment_tokens;
 mod jobs;
@@ -29,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Reason, Result, StoreError, Transactions, TxJob, tx::FactTx};
 use writer::Writer;
 
+pub use digest::{TableDigest, digest};
 pub use engine::{FILE, MIGRATIONS, SqliteEngine};
 
 impl From<carrel_sqlite::Error> for StoreError {
