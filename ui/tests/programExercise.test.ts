@@ -53,7 +53,7 @@ async function open(passed: boolean, done = false) {
   const figures = [...shown.target.querySelectorAll("figure.editable")];
   const run = async (at: number, output: string, how: RunEnd = { kind: "ended" }): Promise<void> => {
     [printed, end] = [output, how];
-    click(figures[at]!.querySelector(".actions button")!);
+    await click(figures[at]!.querySelector(".actions button")!);
     await rendered();
   };
   return { ...shown, figures, run };
