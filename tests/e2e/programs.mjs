@@ -109,6 +109,13 @@ async function main() {
         await expectThat("no escape", () => isInside || { end, output: output.slice(0, 200), outside }, 0);
       });
     }
+    await step("programs run as before after all attacks", async () => {
+      for (const [language, code, input, expected] of table.works) {
+        const { end, output } = await runProgram(page, language, code, input);
+        const isRight = end === "Ended" && output.trim() === expected;
+        await expectThat(`${code}: ${expected}`, () => isRight || { end, output }, 0);
+      }
+    });
     await step("a program is stopped by hand", async () => {
       const block = page.locator("figure.editable").first();
       await block.locator("textarea").first().fill("for (;;) {}");

@@ -369,6 +369,30 @@ describe("a wrong answer", () => {
   });
 });
 
+describe("what the author says about a result", () => {
+  const told: Question = {
+    ...multiple,
+    resultFeedback: { right: "<em>All</em> found.", partly: "Some are missing.", wrong: "Read it again." },
+  };
+  it.each([
+    [chosen("a", "b"), 2000, "All found."],
+    [chosen("a"), 1000, "Some are missing."],
+    [chosen("c"), 0, "Read it again."],
+  ])("is shown with an answer that scores %#", (response, score, expected) => {
+    const target = view(told, response, score);
+    const group = target.querySelector("[data-result]")!;
+    expect(computeAccessibleDescription(group, { getComputedStyle })).toContain(expected);
+    const texts = Object.values(told.resultFeedback!).map((html) => html.replace(/<[^>]*>/g, ""));
+    for (const other of texts) expect(text(group).includes(other), other).toBe(other === expected);
+  });
+  it("may be about one result only", () => {
+    const question: Question = { ...multiple, resultFeedback: { wrong: "Read it again." } };
+    const group = view(question, chosen("a", "b"), 2000).querySelector("[data-result]")!;
+    expect(text(group)).not.toContain("Read it again.");
+    expect(group.getAttribute("aria-describedby")).not.toContain("-feedback");
+  });
+});
+
 describe("the end of a section", () => {
   beforeAll(async () => {
     await appState.load();

@@ -173,6 +173,8 @@ commands! {
     reading::get_position(PositionRef) -> ItemProgress, stale on [Progress(item)];
     /// Records progress. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
+    /// Stores that a program of the learner printed what its exercise asks for. Durable when the reply arrives.
+    reading::pass_program(PassProgram) -> ItemProgress;
     /// Reports that the learner is reading or has stopped.
     reading::study_heartbeat(StudyHeartbeat) -> StudyHeartbeatReply;
 

@@ -1,6 +1,7 @@
 //! Aiken: multiple choice as plain text. A question, its choices `A. text` or `A) text`, and `ANSWER: A`.
 
 use crate::question::{Answer, Bank, Kind, Question, Rejected, Text, TextFormat};
+use crate::remark::RemarkCode;
 
 /// A question that is being read.
 #[derive(Default)]
@@ -21,12 +22,12 @@ pub fn parse(source: &str) -> Bank {
         if let Some(answer) = line.strip_prefix("ANSWER:") {
             match open.take() {
                 Some(question) => finish(question, answer, &mut bank),
-                None => reject(&mut bank, number, line, "an answer without a question before it"),
+                None => reject(&mut bank, number, line, RemarkCode::AnswerAlone),
             }
         } else if let Some((label, text)) = choice(line) {
             match &mut open {
                 Some(question) => question.choices.push((label, text.to_owned())),
-                None => reject(&mut bank, number, line, "a choice without a question before it"),
+                None => reject(&mut bank, number, line, RemarkCode::ChoiceAlone),
             }
         } else {
             match &mut open {
@@ -50,7 +51,7 @@ pub fn parse(source: &str) -> Bank {
     bank
 }
 
-const NO_ANSWER: &str = "the question has no line ANSWER: with its letter";
+const NO_ANSWER: RemarkCode = RemarkCode::NoAnswerLine;
 
 /// Splits `A. text` or `A) text`.
 fn choice(line: &str) -> Option<(char, &str)> {
@@ -63,10 +64,10 @@ fn finish(question: Open, answer: &str, bank: &mut Bank) {
     let letter = answer.trim().chars().next().unwrap_or(' ').to_ascii_uppercase();
     let right = question.choices.iter().filter(|(label, _)| *label == letter).count();
     let problem = match (question.choices.len(), right) {
-        (0 | 1, _) => Some("the question has fewer than two choices"),
-        (_, 0) => Some("ANSWER: names no choice of the question"),
+        (0 | 1, _) => Some(RemarkCode::FewChoices),
+        (_, 0) => Some(RemarkCode::AnswerNamesNoChoice),
         (_, 1) => None,
-        _ => Some("two choices have the letter of the answer"),
+        _ => Some(RemarkCode::DoubleLetter),
     };
     if let Some(reason) = problem {
         return reject(bank, question.line, &question.prompt, reason);
@@ -85,9 +86,9 @@ fn finish(question: Open, answer: &str, bank: &mut Bank) {
     bank.questions.push(Question::new(question.line, prompt, kind));
 }
 
-fn reject(bank: &mut Bank, line: u32, text: &str, reason: &str) {
+fn reject(bank: &mut Bank, line: u32, text: &str, reason: RemarkCode) {
     let text = crate::text::escape::plain_field(text, 80);
-    bank.rejected.push(Rejected { line, text, reason: reason.to_owned() });
+    bank.rejected.push(Rejected { line, text, reason: reason.into() });
 }
 
 #[cfg(test)]

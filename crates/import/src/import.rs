@@ -13,6 +13,7 @@ use crate::course::{Course, Draft, media::MediaFolder, repair, write};
 use crate::detect::Format;
 use crate::error::{Refusal, Result};
 use crate::ids::id_of;
+use crate::remark::RemarkCode;
 use crate::report::{Report, SOURCE_FORMAT};
 use crate::text::encoding::{MAX_TEXT_BYTES, declared_encoding, decode};
 use crate::{
@@ -152,7 +153,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
             bank::add(bank, &mut course, &mut source.report, &mut media)?;
         }
         Format::MoodleXml => {
-            let bank = moodle::parse(&source.text()?)?;
+            let bank = moodle::parse(&source.text()?, &course.lang)?;
             bank::add(bank, &mut course, &mut source.report, &mut media)?;
         }
         Format::Anki => {
@@ -173,9 +174,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
         }
     }
     if lang.is_none() && !format.states_language() {
-        source.report.note(format!(
-            "the file does not state its language; it was imported as {DEFAULT_LANG}"
-        ));
+        source.report.note(RemarkCode::NoLanguage.with("lang", DEFAULT_LANG));
     }
     if let Some(license) = &options.license {
         course.license.clone_from(license);
@@ -207,6 +206,7 @@ impl SourceFile {
             file: name(path.file_name()),
             hash: hasher.finalize().to_hex().to_string(),
             notes: Vec::new(),
+            remarks: Vec::new(),
             items: Vec::new(),
         };
         Ok(Self { path: path.to_owned(), stem: name(path.file_stem()), report })

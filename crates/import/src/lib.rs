@@ -3,7 +3,7 @@
 //! A file is converted to a course package (docs/PACKAGE.md) in a temporary folder, which the compiler of
 //! `carrel-package` compiles like any other, so that its limits, checks and sanitisers apply (docs/adr/0026). The
 //! package contains a report that accounts for every item of the file. Each module uses only those before it: `error`,
-//! `report`, `ids`, `text`, `html`, `xml`, `course`, `question`, the formats, `detect`, `import`.
+//! `remark`, `report`, `ids`, `text`, `html`, `xml`, `course`, `question`, the formats, `detect`, `import`.
 //!
 //! Not here: publishing and storing reports (the server).
 
@@ -19,6 +19,7 @@ mod ids;
 mod import;
 mod moodle;
 mod question;
+mod remark;
 mod report;
 mod text;
 mod xml;
@@ -26,6 +27,7 @@ mod xml;
 pub use anki::ImportedReview;
 pub use detect::{Format, detect};
 pub use import::{Failure, Imported, Options, import};
+pub use remark::{Remark, RemarkCode};
 pub use report::{Item, Level, Report, SOURCE_FORMAT};
 
 /// The parsed questions of a text file, for comparisons with other readers of the formats.

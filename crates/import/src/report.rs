@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::remark::Remark;
+
 /// Format of `source.json`.
 pub const SOURCE_FORMAT: &str = "carrel-source/1";
 
@@ -53,6 +55,9 @@ pub struct Item {
     /// Why the level is not `exact`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// The same reasons with their codes, for the app. They are not in `source.json`.
+    #[serde(skip)]
+    pub remarks: Vec<Remark>,
     /// Place in the package, such as `lesson/section/question`; `None` if refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -67,22 +72,24 @@ impl Item {
             title: shortened(title),
             level: Level::Exact,
             reasons: Vec::new(),
+            remarks: Vec::new(),
             target: None,
         }
     }
     /// Lowers the level to at least `level` and adds the reason.
-    pub fn lower(&mut self, level: Level, reason: impl Into<String>) {
+    pub fn lower(&mut self, level: Level, reason: impl Into<Remark>) {
         self.level = self.level.max(level);
-        let reason = reason.into();
-        if !self.reasons.contains(&reason) && self.reasons.len() < MAX_REASONS {
-            self.reasons.push(reason);
+        let remark = reason.into();
+        if !self.remarks.contains(&remark) && self.remarks.len() < MAX_REASONS {
+            self.reasons.push(remark.text());
+            self.remarks.push(remark);
         }
         if self.level == Level::Refused {
             self.target = None;
         }
     }
     /// Lowers the level to at least `Changed`.
-    pub fn changed(&mut self, reason: impl Into<String>) {
+    pub fn changed(&mut self, reason: impl Into<Remark>) {
         self.lower(Level::Changed, reason);
     }
 }
@@ -103,6 +110,9 @@ pub struct Report {
     pub hash: String,
     /// Facts about the whole file, such as its encoding.
     pub notes: Vec<String>,
+    /// The same facts with their codes, for the app. They are not in `source.json`.
+    #[serde(skip)]
+    pub remarks: Vec<Remark>,
     pub items: Vec<Item>,
 }
 
@@ -113,10 +123,11 @@ impl Report {
     }
 
     /// Adds a fact about the whole file.
-    pub fn note(&mut self, note: impl Into<String>) {
-        let note = note.into();
-        if !self.notes.contains(&note) && self.notes.len() < MAX_REASONS {
-            self.notes.push(note);
+    pub fn note(&mut self, note: impl Into<Remark>) {
+        let remark = note.into();
+        if !self.remarks.contains(&remark) && self.remarks.len() < MAX_REASONS {
+            self.notes.push(remark.text());
+            self.remarks.push(remark);
         }
     }
 
@@ -172,23 +183,24 @@ fn shortened(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remark::RemarkCode;
 
     #[test]
     fn the_level_never_rises_and_every_reason_is_kept() {
         let mut item = Item::exact("line 3", "multichoice", " A  title ");
         assert_eq!((item.title.as_str(), item.level), ("A title", Level::Exact));
         item.target = Some("a/b/c".into());
-        item.lower(Level::KeptAsText, "no such kind");
-        item.changed("a picture is missing");
+        item.lower(Level::KeptAsText, RemarkCode::NoText);
+        item.changed(RemarkCode::Script);
         assert_eq!((item.level, item.reasons.len()), (Level::KeptAsText, 2));
-        item.lower(Level::Refused, "empty");
+        item.lower(Level::Refused, RemarkCode::QuestionEmpty);
         assert_eq!(item.target, None);
     }
 
     #[test]
     fn the_text_counts_all_levels_and_lists_what_is_not_exact() {
         let mut refused = Item::exact("line 9", "essay", "B");
-        refused.lower(Level::Refused, "it is empty");
+        refused.lower(Level::Refused, RemarkCode::QuestionEmpty);
         let report = Report {
             format: SOURCE_FORMAT.into(),
             source_format: "gift".into(),
@@ -196,12 +208,13 @@ mod tests {
             file: "a.gift".into(),
             hash: String::new(),
             notes: vec!["read as Windows-1252".into()],
+            remarks: Vec::new(),
             items: vec![Item::exact("line 1", "essay", "A"), refused],
         };
         assert_eq!(
             report.to_text(),
             "a.gift: 2 items: 1 exact, 1 refused\na.gift: note: read as Windows-1252\n\
-             a.gift: essay \"B\" (line 9): refused: it is empty\n"
+             a.gift: essay \"B\" (line 9): refused: the question is empty\n"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use carrel_import::Level;
+use carrel_import::{Level, RemarkCode};
 use carrel_model::content::{AcceptedNumber, QuestionKind, UnitPolicy};
 use support::{imported, png};
 
@@ -320,4 +320,170 @@ fn a_cloze_text_keeps_its_kinds_of_gaps_and_their_points() {
         if answers[0].tolerance.as_deref() == Some("0.5")));
     assert!(matches!(&gaps[2].kind, QuestionKind::Fill { blanks, exact: true, .. }
         if blanks[0] == ["Oder"]));
+}
+
+/// Returns the feedback to a result as a tuple.
+fn by_result(question: &carrel_model::content::Question) -> [&str; 3] {
+    let feedback = &question.result_feedback;
+    [&feedback.right, &feedback.partly, &feedback.wrong]
+}
+
+#[test]
+fn feedback_of_moodle_is_kept_for_each_result_and_each_answer() {
+    let combined = "<correctfeedback format='html'><text><![CDATA[<p>Well <b>done</b> &amp; quick.</p>]]></text></correctfeedback>\
+         <partiallycorrectfeedback format='html'><text>&lt;p&gt;Not all.&lt;/p&gt;</text></partiallycorrectfeedback>\
+         <incorrectfeedback format='html'><text><![CDATA[<p>No: &eacute;t&eacute;.</p>]]></text></incorrectfeedback>\
+         <generalfeedback format='html'><text>Why.</text></generalfeedback>";
+    let answer = |weight: &str, text: &str, feedback: &str| {
+        format!(
+            "<answer fraction='{weight}' format='html'><text>{text}</text>\
+             <feedback format='html'><text>{feedback}</text></feedback></answer>"
+        )
+    };
+    let question = |kind: &str, inside: &str| {
+        format!(
+            "<question type='{kind}'><name><text>{kind}</text></name><questiontext format='html'>\
+             <text>Q</text></questiontext>{combined}{inside}</question>"
+        )
+    };
+    let pair = |n: u32| {
+        format!("<subquestion><text>l{n}</text><answer><text>r{n}</text></answer></subquestion>")
+    };
+    let source = [
+        question(
+            "multichoice",
+            &format!("<single>true</single>{}{}", answer("100", "a", "A!"), answer("0", "b", "B!")),
+        ),
+        question("truefalse", &(answer("100", "true", "T!") + &answer("0", "false", "F!"))),
+        question(
+            "shortanswer",
+            &[
+                answer("100", "Berlin", "The capital."),
+                answer("100", "Spree", ""),
+                answer("50", "Bonn", "Until 1990."),
+                answer("0", "Rome", "Italy."),
+                answer("0", "*", "A city in Germany."),
+            ]
+            .concat(),
+        ),
+        question("numerical", &(answer("100", "5", "Five.") + &answer("0", "*", "No."))),
+        question("matching", &(pair(1) + &pair(2))),
+        question("ordering", &(answer("100", "one", "") + &answer("100", "two", ""))),
+    ];
+    let done = imported("bank.xml", moodle(&source.concat()));
+    let quiz = &done.quizzes()[0];
+    assert_eq!(
+        (quiz.questions.len(), done.report.count(Level::Exact)),
+        (6, 6),
+        "{}",
+        done.report.to_text()
+    );
+    for question in &quiz.questions {
+        let expected = ["Well <strong>done</strong> &amp; quick.", "Not all.", "No: été."];
+        assert_eq!(by_result(question), expected, "{:?}", question.id);
+        assert_eq!(question.explanation, "Why.");
+    }
+    let QuestionKind::Single { choices } = &quiz.questions[0].kind else { panic!() };
+    assert_eq!(choices.iter().map(|c| c.feedback.as_str()).collect::<Vec<_>>(), ["A!", "B!"]);
+    let QuestionKind::Fill { blanks, rules, .. } = &quiz.questions[2].kind else { panic!() };
+    assert_eq!(blanks, &[["Berlin", "Spree"]]);
+    let known: Vec<(Option<&str>, u8, &str)> = rules.answers[0]
+        .iter()
+        .map(|a| (a.text.as_deref(), a.percent, a.feedback.as_str()))
+        .collect();
+    let expected = [
+        (Some("Berlin"), 100, "The capital."),
+        (Some("Bonn"), 50, "Until 1990."),
+        (Some("Rome"), 0, "Italy."),
+        (None, 0, "A city in Germany."),
+    ];
+    assert_eq!(known, expected);
+}
+
+#[test]
+fn sentences_that_moodle_writes_itself_are_no_feedback() {
+    let default = "<correctfeedback format='html'><text>Your answer is correct.</text></correctfeedback>\
+         <partiallycorrectfeedback format='html'><text><![CDATA[<p>Your answer is partially correct.</p>]]></text></partiallycorrectfeedback>\
+         <incorrectfeedback format='html'><text><![CDATA[<p><br></p>]]></text></incorrectfeedback>";
+    let done = imported(
+        "bank.xml",
+        moodle(&format!(
+            "<question type='multichoice'><name><text>a</text></name><questiontext format='html'><text>Q</text>\
+             </questiontext>{default}<answer fraction='100'><text>x</text></answer>\
+             <answer fraction='0'><text>y</text></answer></question>"
+        )),
+    );
+    let question = &done.quizzes()[0].questions[0];
+    assert!(question.result_feedback.is_empty(), "{:?}", question.result_feedback);
+    assert_eq!(done.report.items[0].level, Level::Exact, "{}", done.report.to_text());
+}
+
+#[test]
+fn what_has_no_place_in_a_text_is_reported() {
+    let done = imported(
+        "bank.xml",
+        moodle(
+            "<question type='ddwtos'><name><text>d</text></name><questiontext format='html'><text>Put [[1]].</text>\
+             </questiontext><correctfeedback><text>Fine.</text></correctfeedback>\
+             <dragbox><text>it</text></dragbox></question>",
+        ),
+    );
+    let item = &done.report.items[0];
+    assert_eq!(item.level, Level::KeptAsText);
+    let codes: Vec<RemarkCode> = item.remarks.iter().map(|remark| remark.code).collect();
+    assert_eq!(codes, [RemarkCode::UnsupportedKind, RemarkCode::ResultFeedbackRemoved]);
+}
+
+#[test]
+fn a_text_in_several_languages_is_shown_in_that_of_the_course() {
+    let span =
+        |lang: &str, text: &str| format!("<span lang=\"{lang}\" class=\"multilang\">{text}</span>");
+    let texts = span("en", "Which lake?") + " " + &span("fr", "Quel lac ?");
+    let source = moodle(&format!(
+        "<question type='multichoice'><name><text>{{mlang en}}Lake{{mlang}}{{mlang fr}}Lac{{mlang}}</text></name>\
+         <questiontext format='html'><text><![CDATA[<p>{texts}</p>]]></text></questiontext><hidden>1</hidden>\
+         <answer fraction='100' format='html'><text><![CDATA[{}{}]]></text></answer>\
+         <answer fraction='0'><text>no</text></answer></question>",
+        span("en", "this"),
+        span("fr", "celui-ci"),
+    ));
+    let file = support::file("bank.xml", source);
+    for (lang, title, prompt, first, removed) in
+        [("en", "Lake", "Which lake?", "this", "fr"), ("fr", "Lac", "Quel lac ?", "celui-ci", "en")]
+    {
+        let options = carrel_import::Options { lang: Some(lang.into()), ..Default::default() };
+        let done = support::try_import(&file.path, &options).unwrap_or_else(|f| panic!("{f:?}"));
+        let question = &done.quizzes()[0].questions[0];
+        let QuestionKind::Single { choices } = &question.kind else { panic!() };
+        assert_eq!((question.prompt.as_str(), choices[0].text.as_str()), (prompt, first));
+        let item = &done.report.items[0];
+        assert_eq!((item.title.as_str(), item.level), (title, Level::Changed));
+        let expected = [
+            format!("texts in other languages were removed: {removed}"),
+            "the question was hidden in Moodle".to_owned(),
+        ];
+        assert_eq!(item.reasons, expected);
+    }
+}
+
+#[test]
+fn typed_answers_of_gift_keep_their_feedback() {
+    let done = imported(
+        "a.gift",
+        "Capital? {=Berlin#Yes. =%50%Bonn#Once. =%0%Rome#Italy. =%0%*#No.####It moved.}\n",
+    );
+    let question = &done.quizzes()[0].questions[0];
+    let QuestionKind::Fill { rules, .. } = &question.kind else { panic!() };
+    let known: Vec<(Option<&str>, u8, &str)> = rules.answers[0]
+        .iter()
+        .map(|a| (a.text.as_deref(), a.percent, a.feedback.as_str()))
+        .collect();
+    let expected = [
+        (Some("Berlin"), 100, "Yes."),
+        (Some("Bonn"), 50, "Once."),
+        (Some("Rome"), 0, "Italy."),
+        (None, 0, "No."),
+    ];
+    assert_eq!((known, question.explanation.as_str()), (expected.to_vec(), "It moved."));
+    assert_eq!(done.report.items[0].level, Level::Exact, "{}", done.report.to_text());
 }

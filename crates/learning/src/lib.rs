@@ -14,6 +14,7 @@ mod error;
 mod exercises;
 pub mod notes;
 mod overview;
+mod programs;
 mod progress;
 mod reviews;
 mod sentence_times;

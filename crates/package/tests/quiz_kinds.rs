@@ -261,3 +261,59 @@ fn regions_of_a_picture_are_compiled() {
         assert_eq!(codes(&hotspot(&regions, rest)), [expected], "{regions}");
     }
 }
+
+#[test]
+fn the_author_says_something_about_results_and_single_texts() {
+    let quiz = quiz(&[
+        r#"{ "id": "a", "kind": "true-false", "prompt": "A", "answer": true,
+            "resultFeedback": { "right": "*Yes*", "partly": "Half", "wrong": "No" } }"#,
+        r#"{ "id": "b", "kind": "fill", "prompt": "___ and ___", "blanks": ["x", ["Berlin",
+            { "text": "Spree" }, { "text": "Bonn", "percent": 50, "feedback": "**Once**" },
+            { "text": "Rome", "percent": 0, "feedback": "No" }, { "feedback": "A city" }]] }"#,
+        r#"{ "id": "c", "kind": "cloze", "prompt": "___", "gaps": [
+            { "kind": "type", "accepted": ["x", { "text": "y", "percent": 20 }] }] }"#,
+    ]);
+    let feedback = &quiz.questions[0].result_feedback;
+    let texts = [&*feedback.right, &*feedback.partly, &*feedback.wrong];
+    assert_eq!(texts, ["<em>Yes</em>", "Half", "No"]);
+    let QuestionKind::Fill { blanks, rules, .. } = &quiz.questions[1].kind else { panic!() };
+    assert_eq!(blanks, &[vec!["x".to_owned()], vec!["Berlin".into(), "Spree".into()]]);
+    assert_eq!(rules.answers[0], []);
+    let known: Vec<(Option<&str>, u8, &str)> =
+        rules.answers[1].iter().map(|a| (a.text.as_deref(), a.percent, &*a.feedback)).collect();
+    let expected = [
+        (Some("Spree"), 100, ""),
+        (Some("Bonn"), 50, "<strong>Once</strong>"),
+        (Some("Rome"), 0, "No"),
+        (None, 0, "A city"),
+    ];
+    assert_eq!(known, expected);
+    let QuestionKind::Cloze { gaps } = &quiz.questions[2].kind else { panic!() };
+    assert!(
+        matches!(&gaps[0].kind, QuestionKind::Fill { rules, .. } if rules.answers[0].len() == 1)
+    );
+}
+
+#[test]
+fn mistakes_in_feedback_are_reported() {
+    for (rest, expected) in [
+        (r#""resultFeedback": "x""#, "wrong-type:3"),
+        (r#""resultFeedback": { "rihgt": "x" }"#, "unknown-field:3"),
+        (r#""resultFeedback": { "right": 3 }"#, "wrong-type:3"),
+    ] {
+        let question = format!(
+            r#"{{ "id": "a", "kind": "true-false", "prompt": "A", "answer": true, {rest} }}"#
+        );
+        assert_eq!(codes(&question), [expected], "{rest}");
+    }
+    for (blank, expected) in [
+        (r#"[{ "text": "x", "percent": 50 }]"#, "empty:3"),
+        (r#"["x", { "text": "y", "percent": 101 }]"#, "bad-value:3"),
+        (r#"["x", { "txt": "y" }]"#, "unknown-field:3"),
+        (r#"["x", 3]"#, "wrong-type:3"),
+    ] {
+        let question =
+            format!(r#"{{ "id": "a", "kind": "fill", "prompt": "___", "blanks": [{blank}] }}"#);
+        assert_eq!(codes(&question), [expected], "{blank}");
+    }
+}

@@ -19,6 +19,7 @@ macro_rules! api {
 }
 
 mod client;
+mod content;
 mod fonts;
 mod import;
 mod operations;
@@ -26,9 +27,13 @@ mod package;
 mod policy;
 mod postgres;
 mod review;
+mod review_content;
+mod review_store;
 mod roster;
 mod scheduling;
 mod server;
+mod server_people;
+mod server_rows;
 mod support;
 mod ui;
 mod update;
@@ -58,14 +63,19 @@ struct Mutant {
 
 const TABLES: &[&[Mutant]] = &[
     server::MUTANTS,
+    server_people::MUTANTS,
+    server_rows::MUTANTS,
     operations::MUTANTS,
     package::MUTANTS,
     client::MUTANTS,
+    content::MUTANTS,
     fonts::MUTANTS,
     import::MUTANTS,
     policy::MUTANTS,
     postgres::MUTANTS,
     review::MUTANTS,
+    review_content::MUTANTS,
+    review_store::MUTANTS,
     roster::MUTANTS,
     scheduling::MUTANTS,
     support::MUTANTS,

@@ -163,7 +163,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "ui/src/features/story/narration.svelte.ts",
         good: "if (span && at >= span.end && pausesAfterSentence) {",
         bad: "if (span && at >= span.end + 60_000 && pausesAfterSentence) {",
-        tests: &["ui", "tests/media.test.ts"],
+        tests: &["ui", "tests/narration.test.ts"],
     },
     Mutant {
         name: "sentences of two languages go together by their number alone",

@@ -23,9 +23,14 @@ use crate::{
 const LAUNCHERS: [&str; 2] =
     ["/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi2-core/at-spi-bus-launcher"];
 const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
-/// Each wait for the window ends after this time, but not before the tree was read this many times.
-const TIMEOUT: Duration = Duration::from_secs(30);
-const READS: usize = 5;
+const REGISTRY: &str = "org.a11y.atspi.Registry";
+const ROOT: &str = "/org/a11y/atspi/accessible/root";
+const CACHE: [&str; 3] = ["/org/a11y/atspi/cache", "org.a11y.atspi.Cache", "GetItems"];
+/// Most elements of the window around the page.
+const MAX_AROUND: usize = 200;
+/// Each wait for the window ends this long after the last change of its tree, or at the limit.
+const QUIET: Duration = Duration::from_secs(45);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// A role that the walk uses, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,10 +51,25 @@ pub enum Role {
 /// Roles that a learner operates, and headings: each must have a name.
 const NAMED: [u64; 9] = [7, 11, 43, 44, 51, 62, 79, 83, 88];
 
-/// An element of the tree.
-#[derive(Debug, Clone)]
-pub struct Node {
+/// Where an element is: the unique name of its process on the bus, and its path there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    process: String,
     path: String,
+}
+
+impl Place {
+    /// Reads a reference of AT-SPI: process and path.
+    fn of(value: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self { process: text(&value[0]), path: text(&value[1]) }
+    }
+}
+
+/// An element of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    place: Place,
     /// Distance from the root.
     pub depth: usize,
     /// Number of the role.
@@ -64,8 +84,6 @@ pub struct AccessibleApp {
     _launcher: Background,
     runtime: PathBuf,
     address: String,
-    /// The name of the process of the page on the bus.
-    page: String,
 }
 
 impl AccessibleApp {
@@ -92,66 +110,89 @@ impl AccessibleApp {
         })?;
         let data = data.display().to_string();
         let env = [&[("CARREL_DATA_DIR", data.as_str())], env].concat();
-        let mut app = start("carrel", &programs::app(), &env)?;
-        let page =
-            app.wait_until(Duration::from_secs(60), || process_of_page(&address).ok().flatten())?;
-        Ok(Self { app, _launcher: launcher, runtime, address, page })
+        let app = start("carrel", &programs::app(), &env)?;
+        Ok(Self { app, _launcher: launcher, runtime, address })
     }
 
     fn call(&self, args: &[&str]) -> Result<Value> {
         busctl(&self.address, &[&["call", "--"], args].concat())
     }
 
-    fn cache(&self) -> Result<Vec<Value>> {
-        let path = "/org/a11y/atspi/cache";
-        let mut reply = self.call(&[&self.page, path, "org.a11y.atspi.Cache", "GetItems"])?;
-        match reply[0].take() {
-            Value::Array(items) => Ok(items),
-            other => Err(format!("GetItems: {other}")),
+    /// Returns the children of an element; none if it was removed.
+    fn children(&self, of: &Place) -> Vec<Place> {
+        let reply = self.call(&[&of.process, &of.path, ACCESSIBLE, "GetChildren"]);
+        let reply = reply.unwrap_or_default();
+        reply[0].as_array().into_iter().flatten().map(Place::of).collect()
+    }
+
+    /// Finds the root of the page from that of the desktop. Nothing of an earlier search is used: WebKit may load the
+    /// page again in another process, which has another name on the bus.
+    fn page(&self) -> Result<Place> {
+        let desktop = Place { process: REGISTRY.to_owned(), path: ROOT.to_owned() };
+        let mut open = self.children(&desktop);
+        let apps = open.len();
+        for _ in 0..MAX_AROUND {
+            let Some(place) = open.pop() else { break };
+            let children = self.children(&place);
+            // The page is a child of its socket in the window, but is not in the list of the socket's children.
+            if children.is_empty()
+                && let Some(page) = self.first_child(&place)
+                && page.process != place.process
+            {
+                return Ok(page);
+            }
+            open.extend(children);
         }
+        Err(format!("no page in the {apps} programs of the desktop"))
+    }
+
+    /// Returns the first child of an element, also if it belongs to another process.
+    fn first_child(&self, of: &Place) -> Option<Place> {
+        let args = [&*of.process, &*of.path, ACCESSIBLE, "GetChildAtIndex", "i", "0"];
+        let child = Place::of(&self.call(&args).ok()?[0]);
+        let is_none = child.process.is_empty() || child.path.ends_with("/null");
+        (!is_none).then_some(child)
     }
 
     /// Returns all elements of the page, in the order in which they are read.
     pub fn tree(&self) -> Result<Vec<Node>> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        // The root's parent belongs to the process of the window.
-        let items = self.cache()?;
-        let root = items.iter().find(|item| item[2][0] != self.page.as_str());
-        let root = root.ok_or("the page has no root in the accessibility tree")?;
+        let root = self.page()?;
         let mut found = Vec::new();
-        let mut open = vec![(text(&root[0][1]), 0)];
-        while let Some((path, depth)) = open.pop() {
-            let children = self.call(&[&self.page, &path, ACCESSIBLE, "GetChildren"]);
-            // An element may have been removed since its parent was read.
-            let children = children.unwrap_or_default();
-            let children = children[0].as_array().into_iter().flatten();
-            open.extend(children.rev().map(|child| (text(&child[1]), depth + 1)));
-            found.push((path, depth));
+        let mut open = vec![(root.clone(), 0)];
+        while let Some((place, depth)) = open.pop() {
+            // An element may have been removed since its parent was read; then it has no children.
+            let children = self.children(&place);
+            open.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+            found.push((place, depth));
         }
-        let facts: BTreeMap<String, (u64, String)> = self
-            .cache()?
+        // One call returns the roles and names of the elements that were just asked for their children.
+        let mut reply = self.call(&[&[&*root.process], &CACHE[..]].concat())?;
+        let Value::Array(items) = reply[0].take() else { return Err("GetItems: no list".into()) };
+        let name = |item: &Value| item[6].as_str().unwrap_or_default().to_owned();
+        let mut facts: BTreeMap<Place, (u64, String)> = items
             .iter()
-            .map(|item| (text(&item[0][1]), (item[7].as_u64().unwrap_or(0), text(&item[6]))))
+            .map(|item| (Place::of(&item[0]), (item[7].as_u64().unwrap_or(0), name(item))))
             .collect();
-        let nodes = found.into_iter().filter_map(|(path, depth)| {
+        let nodes = found.into_iter().filter_map(|(place, depth)| {
             // The cache of WebKitGTK lacks elements that were added a moment ago.
-            let (role, name) = facts.get(&path).cloned().or_else(|| self.role_and_name(&path))?;
-            Some(Node { path, depth, role, name })
+            let (role, name) = facts.remove(&place).or_else(|| self.role_and_name(&place))?;
+            Some(Node { place, depth, role, name })
         });
         Ok(nodes.collect())
     }
 
     /// Asks an element for its role and name; `None` if it was removed.
-    fn role_and_name(&self, path: &str) -> Option<(u64, String)> {
-        let role = self.call(&[&self.page, path, ACCESSIBLE, "GetRole"]).ok()?;
+    fn role_and_name(&self, of: &Place) -> Option<(u64, String)> {
+        let role = self.call(&[&of.process, &of.path, ACCESSIBLE, "GetRole"]).ok()?;
         let get = ["org.freedesktop.DBus.Properties", "Get", "ss", ACCESSIBLE, "Name"];
-        let name = self.call(&[&[&*self.page, path], &get[..]].concat()).ok()?;
+        let name = self.call(&[&[&*of.process, &*of.path], &get[..]].concat()).ok()?;
         Some((role[0].as_u64()?, name[0]["data"].as_str()?.to_owned()))
     }
 
     /// Returns the text of an element; empty if it has none.
     pub fn text(&self, node: &Node) -> String {
-        let args = [&*self.page, &*node.path, "org.a11y.atspi.Text", "GetText", "ii", "0", "-1"];
+        let Place { process, path } = &node.place;
+        let args = [process, path, "org.a11y.atspi.Text", "GetText", "ii", "0", "-1"];
         let reply = self.call(&args).unwrap_or_default();
         reply[0].as_str().unwrap_or_default().trim().to_owned()
     }
@@ -173,31 +214,53 @@ impl AccessibleApp {
 
     /// Waits for an element and runs its action, as a screen reader does.
     pub fn press(&mut self, role: Role, name: &str) -> Result {
-        let node = self.wait_for(role, name)?;
-        let args = [&*self.page, &*node.path, "org.a11y.atspi.Action", "DoAction", "i", "0"];
-        let reply = self.call(&args)?;
-        if reply[0] == true {
-            return Ok(());
+        let reply = self.wait_until(
+            &format!("a {role:?} “{name}” that can be pressed"),
+            |app, tree| {
+                let node =
+                    tree.iter().find(|n| n.role == role as u64 && n.name.starts_with(name))?;
+                let Place { process, path } = &node.place;
+                let args = [process, path, "org.a11y.atspi.Action", "DoAction", "i", "0"];
+                match app.call(&args) {
+                    // The element was replaced since the tree was read, so nothing was pressed: it is searched again.
+                    Err(e) if GONE.iter().any(|gone| e.contains(gone)) => None,
+                    reply => Some(reply),
+                }
+            },
+        )??;
+        match reply[0] == true {
+            true => Ok(()),
+            false => Err(format!("the action of {role:?} “{name}” failed: {reply}")),
         }
-        Err(format!("the action of {role:?} “{}” failed: {reply}", node.name))
     }
 
+    /// Waits until `ready` returns something. Ends if the tree stays the same for `QUIET`, or at `MAX_WAIT`.
     fn wait_until<T>(
         &mut self,
         what: &str,
         mut ready: impl FnMut(&Self, &[Node]) -> Option<T>,
     ) -> Result<T> {
-        let (start, mut reads) = (Instant::now(), 0);
+        let (start, mut changed) = (Instant::now(), Instant::now());
+        let mut last = None;
         loop {
+            let asked = Instant::now();
             let tree = self.tree();
-            reads += 1;
             if let Ok(nodes) = &tree
                 && let Some(found) = ready(self, nodes)
             {
                 return Ok(found);
             }
-            if start.elapsed() > TIMEOUT && reads >= READS {
-                let shown = tree.map_or_else(|e| e, |nodes| describe(&nodes));
+            if last.as_ref() != Some(&tree) {
+                // The state is that at the end of the reading, which may take long.
+                changed = Instant::now();
+                last = Some(tree);
+            }
+            if asked.saturating_duration_since(changed) > QUIET || start.elapsed() > MAX_WAIT {
+                let shown = match last {
+                    Some(Ok(nodes)) => describe(&nodes),
+                    Some(Err(e)) => e,
+                    None => String::new(),
+                };
                 let waited = start.elapsed().as_secs();
                 return Err(format!("waited {waited} s for {what}; the tree:\n{shown}"));
             }
@@ -207,6 +270,9 @@ impl AccessibleApp {
         }
     }
 }
+
+/// What the bus says of an element or process that is no longer there.
+const GONE: [&str; 3] = ["does not exist", "UnknownObject", "was not provided by any"];
 
 impl Drop for AccessibleApp {
     fn drop(&mut self) {
@@ -223,21 +289,6 @@ pub fn describe(nodes: &[Node]) -> String {
 /// Returns the elements that have to have a name and have none.
 pub fn without_name(nodes: &[Node]) -> Vec<&Node> {
     nodes.iter().filter(|n| NAMED.contains(&n.role) && n.name.trim().is_empty()).collect()
-}
-
-/// Returns the name of the process that runs the page on the bus; `None` before it is there and has a root.
-fn process_of_page(address: &str) -> Result<Option<String>> {
-    let names = ["org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"];
-    let list = busctl(address, &[&["call"], &names[..], &["ListNames"]].concat())?;
-    let is_page = |name: &&str| name.starts_with("org.webkit.") && name.contains("WebProcess");
-    let Some(name) =
-        list[0].as_array().into_iter().flatten().filter_map(Value::as_str).find(is_page)
-    else {
-        return Ok(None);
-    };
-    // Objects name their process by its unique name.
-    let owner = busctl(address, &[&["call"], &names[..], &["GetNameOwner", "s", name]].concat())?;
-    Ok(owner[0].as_str().map(str::to_owned))
 }
 
 /// Runs `busctl` and returns the values of the reply.
@@ -260,7 +311,7 @@ mod tests {
     #[test]
     fn controls_and_headings_need_a_name() {
         let node = |role: u64, name: &str| Node {
-            path: String::new(),
+            place: Place { process: String::new(), path: String::new() },
             depth: 1,
             role,
             name: name.to_owned(),

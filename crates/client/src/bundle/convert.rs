@@ -154,7 +154,9 @@ fn compile(
             Ok(Imported { compiled: compiled.manifest, report, reviews, review_count })
         }
         Err(failure) => {
-            Err(ImportError::NotConverted { problems: texts(&failure.problems) }.into())
+            let first = failure.problems.iter().find(|problem| problem.is_error());
+            let code = first.map(|problem| problem.code.to_string()).unwrap_or_default();
+            Err(ImportError::NotConverted { code, problems: texts(&failure.problems) }.into())
         }
     }
 }

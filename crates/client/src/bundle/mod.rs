@@ -36,7 +36,9 @@ use std::sync::Arc;
 
 pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 
-pub use carrel_import::{Format as ForeignFormat, Item, Level, Report};
+pub use carrel_import::{
+    Format as ForeignFormat, Item, Level, Remark as ImportRemark, RemarkCode, Report,
+};
 
 pub use self::{
     convert::{Conversion, ConversionChoice},

@@ -38,9 +38,10 @@ pub enum ImportError {
     Unclaimed,
     #[error("another export or import is running")]
     Busy,
-    /// A file of another program cannot be converted. `problems`: sentences with what to do.
+    /// A file of another program cannot be converted. `code`: that of the first problem, for which the UI has a
+    /// message; `problems`: sentences with what to do, in English.
     #[error("the file cannot be converted: {problems}")]
-    NotConverted { problems: String },
+    NotConverted { code: String, problems: String },
 }
 
 impl ImportError {
@@ -79,7 +80,8 @@ impl ImportError {
             | Self::Unclaimed => ErrorCode::Forbidden,
         }
     }
-    /// Returns the name that the message refers to: a title, a learner, a library or a path; empty if there is none.
+    /// Returns what the message refers to: a title, a learner, a library, a path, or the code of a problem of a file of
+    /// another program; empty if there is nothing.
     pub fn subject(&self) -> &str {
         match self {
             Self::NotDownloaded(s) | Self::NotWritable(s) => s,
@@ -89,7 +91,7 @@ impl ImportError {
             | Self::OtherLearner { name } => name,
             Self::OtherLibrary { theirs, .. } => theirs,
             Self::OtherServer { server } => server,
-            Self::NotConverted { problems } => problems,
+            Self::NotConverted { code, .. } => code,
             _ => "",
         }
     }

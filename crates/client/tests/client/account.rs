@@ -1,4 +1,7 @@
-//! Tests of accounts, token storage and the session.
+//! Tests of accounts: identity of a server, typed addresses, the list of accounts.
+
+mod keychain;
+mod session;
 
 use std::{
     fs,
@@ -25,234 +28,6 @@ use futures_util::future::join_all;
 /// Runs a blocking call outside the thread of an async test.
 fn on_other_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
-}
-
-/// The outcome of one keychain call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Works,
-    Fails,
-    /// The change takes effect, but the call returns an error.
-    DoneButFails,
-    /// The call fails, and its change takes effect later (a call that hung).
-    DoneLate,
-}
-
-/// A keychain whose calls have scripted outcomes. Its contents are kept when the app restarts.
-#[derive(Default)]
-struct ScriptedKeychain {
-    secrets: Mutex<std::collections::BTreeMap<String, String>>,
-    outcomes: Mutex<std::collections::VecDeque<Outcome>>,
-    late: Mutex<Vec<(String, Option<String>)>>,
-    failures: AtomicUsize,
-}
-impl ScriptedKeychain {
-    fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
-        let mut outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Outcome::Works);
-        if !self.late.lock().unwrap().is_empty() {
-            // While a call hangs, all other calls fail.
-            outcome = Outcome::Fails;
-        }
-        if let (Some(to), Outcome::Works | Outcome::DoneButFails) = (change, outcome) {
-            self.change(name, to);
-        }
-        if let (Some(to), Outcome::DoneLate) = (change, outcome) {
-            self.late.lock().unwrap().push((name.to_owned(), to.map(str::to_owned)));
-        }
-        if outcome == Outcome::Works {
-            return Ok(());
-        }
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        Err(carrel_net::Error::Secrets(format!("{outcome:?}")))
-    }
-    fn change(&self, name: &str, to: Option<&str>) {
-        let mut secrets = self.secrets.lock().unwrap();
-        match to {
-            Some(secret) => drop(secrets.insert(name.to_owned(), secret.to_owned())),
-            None => drop(secrets.remove(name)),
-        }
-    }
-    fn apply_late_changes(&self) {
-        for (name, to) in self.late.lock().unwrap().drain(..) {
-            self.change(&name, to.as_deref());
-        }
-    }
-}
-impl SecretStore for ScriptedKeychain {
-    fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
-        self.call(name, None)?;
-        Ok(self.secrets.lock().unwrap().get(name).cloned())
-    }
-    fn set(&self, name: &str, secret: &str) -> carrel_net::Result<()> {
-        self.call(name, Some(Some(secret)))
-    }
-    fn delete(&self, name: &str) -> carrel_net::Result<()> {
-        self.call(name, Some(None))
-    }
-}
-
-#[test]
-fn old_token_is_never_returned_when_a_keychain_call_fails() {
-    let count = if std::env::var_os("CARREL_LONG").is_some() { 10_000 } else { 1_500 };
-    let random = |seed: &mut u64, n: u64| {
-        *seed =
-            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (*seed >> 33) % n
-    };
-    let mut seed = 3_u64;
-    for round in 0..count {
-        let dir = scratch();
-        let keychain = Arc::new(ScriptedKeychain::default());
-        let open =
-            || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
-        let mut secrets = open();
-        // A token written by an earlier release, without a number.
-        let mut expected = None;
-        if random(&mut seed, 4) == 0 {
-            keychain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
-            expected = Some("token-0".to_owned());
-        }
-        let mut steps = Vec::new();
-        for n in 1..=8 {
-            let scripts = [
-                vec![],
-                vec![Outcome::Fails; 9],
-                vec![Outcome::DoneButFails; 9],
-                vec![Outcome::Works, Outcome::Fails],
-                vec![Outcome::Fails],
-                vec![Outcome::Works, Outcome::DoneLate],
-                vec![Outcome::DoneLate; 9],
-                vec![Outcome::Fails, Outcome::DoneButFails, Outcome::Works],
-            ];
-            let script = scripts[random(&mut seed, scripts.len() as u64) as usize].clone();
-            *keychain.outcomes.lock().unwrap() = script.iter().copied().collect();
-            let failures = keychain.failures.load(Ordering::Relaxed);
-            let step = random(&mut seed, 6);
-            steps.push(format!("{step} {script:?}"));
-            match step {
-                0..=2 => {
-                    let token = format!("token-{n}");
-                    secrets.set("a", &token).unwrap();
-                    expected = Some(token);
-                }
-                3 => {
-                    secrets.delete("a").unwrap();
-                    expected = None;
-                }
-                4 => {
-                    keychain.apply_late_changes();
-                    secrets = open();
-                }
-                _ => match secrets.get("a") {
-                    Ok(found) => assert_eq!(found, expected, "round {round}: {steps:#?}"),
-                    // An unavailable token is not reported as absent.
-                    Err(_) => assert!(keychain.failures.load(Ordering::Relaxed) > failures),
-                },
-            }
-            keychain.outcomes.lock().unwrap().clear();
-            if random(&mut seed, 2) == 0 {
-                keychain.apply_late_changes();
-            }
-        }
-        keychain.apply_late_changes();
-        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {steps:#?}");
-        drop(secrets);
-        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {steps:#?}");
-    }
-}
-
-#[test]
-fn keychain_is_retried_after_a_failed_call() {
-    let dir = tempfile::tempdir().unwrap();
-    let keychain = Arc::new(ScriptedKeychain::default());
-    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
-    let secrets = open();
-    secrets.set("a", "first").unwrap();
-    // The second value cannot be stored in the keychain and is stored in the file. The next run uses it, although the
-    // keychain contains the first.
-    *keychain.outcomes.lock().unwrap() = [Outcome::Works, Outcome::Fails].into();
-    secrets.set("a", "second").unwrap();
-    assert!(secrets.fallback_in_use(), "the use of the file is reported");
-    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("first"));
-    let secrets = open();
-    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
-    assert!(!secrets.fallback_in_use(), "the keychain works again");
-    secrets.set("a", "third").unwrap();
-    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("third"));
-    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
-    assert_eq!(file.get("a").unwrap(), None);
-    // A value that another program replaced or deleted in the keychain is no error.
-    keychain.secrets.lock().unwrap().insert("a".into(), String::new());
-    assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
-    keychain.secrets.lock().unwrap().clear();
-    assert_eq!(open().get("a").unwrap(), None);
-}
-
-/// A keychain that is locked or hangs at the start, or that starts after the app.
-#[tokio::test]
-async fn locked_keychain_does_not_end_the_session() {
-    let dir = tempfile::tempdir().unwrap();
-    let keychain = Arc::new(FakeKeychain::default());
-    let tokens = serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap();
-    keychain.set("me", &tokens).unwrap();
-    let locked = Arc::new(AtomicBool::new(true));
-    let (is_locked, inner) = (locked.clone(), keychain.clone());
-    let probe = move || match is_locked.load(Ordering::SeqCst) {
-        true => ProbeResult::Unavailable(carrel_net::Error::Secrets("locked".into())),
-        false => ProbeResult::Works(inner.clone()),
-    };
-    let ids = Arc::new(SeededIds::new(1));
-    let secrets = Arc::new(Secrets::with_probe(Box::new(probe), dir.path(), ids));
-    let auth_server = Arc::new(FakeAuthServer::default());
-    let server = auth_server.clone();
-    let http = Network::new(move |r| server.reply(r));
-    let session = Session::new(http, "http://gate", "me", secrets.clone());
-    for _ in 0..3 {
-        assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
-        assert!(!session.is_ended(), "unavailable tokens do not end the session");
-        assert!(!*session.tokens_found().borrow());
-    }
-    assert!(on_other_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
-    // Unlocked: the next request finds the tokens.
-    locked.store(false, Ordering::SeqCst);
-    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
-    assert!(
-        !session.is_ended()
-            && *session.tokens_found().borrow()
-            && !on_other_thread(|| secrets.fallback_in_use())
-    );
-    // Locked again during the run: a rotated token is stored in the file and used.
-    keychain.broken.store(true, Ordering::SeqCst);
-    auth_server.generation.store(1, Ordering::SeqCst);
-    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
-    keychain.broken.store(false, Ordering::SeqCst);
-    let kept = on_other_thread(|| secrets.get("me")).unwrap().unwrap();
-    assert!(kept.contains("refresh-1"), "{kept}");
-    // A sign-out while it is locked deletes the token, which does not reappear.
-    keychain.broken.store(true, Ordering::SeqCst);
-    session.drop_tokens().await.unwrap();
-    keychain.broken.store(false, Ordering::SeqCst);
-    assert_eq!(on_other_thread(|| secrets.get("me")).unwrap(), None);
-}
-
-#[test]
-fn unreadable_token_file_is_not_renamed() {
-    let dir = tempfile::tempdir().unwrap();
-    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
-    open().set("a", "token").unwrap();
-    let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
-    for hidden in [&file, &key] {
-        // A folder in place of the file cannot be read as a file, even by root.
-        let moved = dir.path().join("aside");
-        fs::rename(hidden, &moved).unwrap();
-        fs::create_dir(hidden).unwrap();
-        assert!(open().get("a").is_err(), "{hidden:?}");
-        assert!(open().set("a", "other").is_err(), "{hidden:?}");
-        fs::remove_dir(hidden).unwrap();
-        fs::rename(&moved, hidden).unwrap();
-        assert_eq!(open().get("a").unwrap().as_deref(), Some("token"), "{hidden:?}");
-    }
-    assert!(!dir.path().join("secrets.damaged").exists());
 }
 
 #[test]
@@ -388,99 +163,6 @@ fn user(n: u128) -> UserInfo {
         name: "Asha".into(),
         role: Role::Student,
     }
-}
-
-/// A keychain that works until `broken` is set.
-#[derive(Default)]
-struct FakeKeychain {
-    secrets: Mutex<std::collections::BTreeMap<String, String>>,
-    broken: AtomicBool,
-}
-impl FakeKeychain {
-    fn check(&self) -> carrel_net::Result<()> {
-        if self.broken.load(Ordering::Relaxed) {
-            Err(carrel_net::Error::Secrets("locked".into()))
-        } else {
-            Ok(())
-        }
-    }
-}
-impl SecretStore for FakeKeychain {
-    fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
-        self.check()?;
-        Ok(self.secrets.lock().unwrap().get(name).cloned())
-    }
-    fn set(&self, name: &str, secret: &str) -> carrel_net::Result<()> {
-        self.check()?;
-        self.secrets.lock().unwrap().insert(name.into(), secret.into());
-        Ok(())
-    }
-    fn delete(&self, name: &str) -> carrel_net::Result<()> {
-        self.check()?;
-        self.secrets.lock().unwrap().remove(name);
-        Ok(())
-    }
-}
-
-#[test]
-fn tokens_are_stored_in_a_file_when_the_keychain_fails() {
-    let dir = tempfile::tempdir().unwrap();
-    let keychain = Arc::new(FakeKeychain::default());
-    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
-    let secrets = open();
-    secrets.set("a", "token-a").unwrap();
-    assert!(!secrets.fallback_in_use());
-    assert!(!dir.path().join("secrets.bin").exists(), "no file while the keychain works");
-    keychain.broken.store(true, Ordering::Relaxed);
-    secrets.set("b", "token-b").unwrap();
-    assert!(secrets.fallback_in_use());
-    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
-    // In the next run the keychain works: both tokens are found, and new values are stored in the keychain.
-    keychain.broken.store(false, Ordering::Relaxed);
-    let secrets = open();
-    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
-    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
-    secrets.set("b", "token-c").unwrap();
-    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
-    assert_eq!(file.get("b").unwrap(), None, "the old token is deleted");
-}
-
-#[test]
-fn token_file_is_private_encrypted_and_recovers_from_damage() {
-    let dir = tempfile::tempdir().unwrap();
-    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
-    open().set("a", "a-very-secret-token").unwrap();
-    let path = dir.path().join("secrets.bin");
-    let bytes = fs::read(&path).unwrap();
-    assert!(!bytes.windows(11).any(|w| w == b"very-secret"), "the token is encrypted");
-    #[cfg(unix)]
-    for name in ["secrets.bin", "secrets.key"] {
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(
-            fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{name}"
-        );
-    }
-    let mut flipped = bytes.clone();
-    *flipped.last_mut().unwrap() ^= 1;
-    let damaged_files: Vec<(&str, Vec<u8>)> = vec![
-        ("flipped", flipped),
-        ("cut", bytes[..20].to_vec()),
-        ("empty", vec![]),
-        ("other", b"hello".to_vec()),
-    ];
-    for (name, damage) in damaged_files {
-        fs::write(&path, damage).unwrap();
-        assert_eq!(open().get("a").unwrap(), None, "{name}: the token is lost");
-        assert!(path.with_extension("damaged").exists(), "{name}");
-        open().set("a", "a-very-secret-token").unwrap();
-        assert_eq!(open().get("a").unwrap().as_deref(), Some("a-very-secret-token"), "{name}");
-    }
-    fs::remove_file(dir.path().join("secrets.key")).unwrap();
-    assert_eq!(open().get("a").unwrap(), None);
-    open().set("a", "new").unwrap();
-    assert_eq!(open().get("a").unwrap().as_deref(), Some("new"));
 }
 
 #[test]
@@ -651,188 +333,6 @@ async fn check_server_classifies_replies() {
     );
 }
 
-/// A server with one valid access token at a time.
-#[derive(Default)]
-struct FakeAuthServer {
-    generation: AtomicUsize,
-    refreshes: AtomicUsize,
-    /// Reply to a refresh, instead of new tokens.
-    refresh_reply: Mutex<Option<(u16, Vec<u8>)>>,
-    down: AtomicBool,
-    /// For each request to another host, whether it had a token.
-    other_hosts: Mutex<Vec<bool>>,
-}
-impl FakeAuthServer {
-    fn tokens(n: usize) -> Tokens {
-        Tokens {
-            access: format!("access-{n}"),
-            refresh: format!("refresh-{n}"),
-            refresh_ms: 0,
-            good_until_ms: 0,
-            certificate: String::new(),
-        }
-    }
-    fn reply(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
-        let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
-        if !request.url.starts_with("http://gate/") {
-            self.other_hosts.lock().unwrap().push(bearer.is_some());
-            return Ok((200, vec![]));
-        }
-        if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
-            return Err(Failure::new(FailureKind::Timeout, "down"));
-        }
-        let now = self.generation.load(Ordering::SeqCst);
-        if request.url.ends_with("/api/auth/refresh") {
-            self.refreshes.fetch_add(1, Ordering::SeqCst);
-            if let Some(reply) = self.refresh_reply.lock().unwrap().clone() {
-                return Ok(reply);
-            }
-            let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
-            assert!(sent.contains(&format!("refresh-{}", now - 1)), "{sent} at {now}");
-            let t = Self::tokens(now);
-            let reply = TokenReply {
-                user: user(1),
-                access_token: t.access,
-                expires_in_ms: 1,
-                refresh_token: t.refresh,
-                refresh_expires_in_ms: 0,
-                account_certificate: String::new(),
-                enrolment_refused: None,
-            };
-            return Ok((200, serde_json::to_vec(&reply).unwrap()));
-        }
-        match bearer == Some(format!("Bearer access-{now}")) {
-            true => Ok((200, b"in".to_vec())),
-            false => Ok((401, problem_json(401, ErrorCode::Unauthenticated))),
-        }
-    }
-}
-
-fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let auth_server = Arc::new(FakeAuthServer::default());
-    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    on_other_thread(|| {
-        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
-    })
-    .unwrap();
-    let server = auth_server.clone();
-    let http = Network::new(move |r| server.reply(r));
-    let session = Session::new(http, "http://gate", "me", secrets.clone());
-    (auth_server, session, secrets, dir)
-}
-
-#[tokio::test]
-async fn concurrent_401s_cause_one_refresh() {
-    let (auth_server, session, secrets, _dir) = auth_server();
-    auth_server.generation.store(1, Ordering::SeqCst);
-    let requests = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
-    for reply in join_all(requests).await {
-        assert_eq!(reply.unwrap().status, 200);
-    }
-    assert_eq!(auth_server.refreshes.load(Ordering::SeqCst), 1);
-    assert!(
-        on_other_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
-        "the new token is stored"
-    );
-    session.send(Request::get("http://elsewhere/api")).await.unwrap();
-    session.send(Request::get("http://gate.evil/api")).await.unwrap();
-    assert_eq!(
-        *auth_server.other_hosts.lock().unwrap(),
-        [false, false],
-        "the token is sent to no other host"
-    );
-}
-
-#[tokio::test]
-async fn only_problem_details_of_the_server_end_a_session() {
-    // Reply to the refresh, status of the request's reply, whether the session has ended.
-    type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
-    let table: Vec<Case> = vec![
-        (Some((401, problem_json(401, ErrorCode::Unauthenticated))), Some(401), true),
-        (Some((403, problem_json(403, ErrorCode::Forbidden))), Some(401), true),
-        (Some((401, b"<html>Wi-Fi</html>".to_vec())), Some(401), false),
-        (Some((403, b"<html>Wi-Fi</html>".to_vec())), Some(403), false),
-        (Some((503, vec![])), Some(503), false),
-        (Some((429, problem_json(429, ErrorCode::RateLimited))), Some(429), false),
-        (Some((200, b"<html>".to_vec())), None, false),
-        (None, None, false),
-    ];
-    for (refresh_reply, status, has_ended) in table {
-        let (auth_server, session, secrets, _dir) = auth_server();
-        auth_server.generation.store(1, Ordering::SeqCst);
-        auth_server.down.store(refresh_reply.is_none(), Ordering::SeqCst);
-        *auth_server.refresh_reply.lock().unwrap() = refresh_reply.clone();
-        let reply = session.send(Request::get("http://gate/api/courses")).await;
-        assert_eq!(reply.ok().map(|r| r.status), status, "{refresh_reply:?}");
-        assert_eq!(session.is_ended(), has_ended, "{refresh_reply:?}");
-        assert_eq!(
-            on_other_thread(|| secrets.get("me")).unwrap().is_none(),
-            has_ended,
-            "{refresh_reply:?}: tokens are kept unless the session has ended"
-        );
-        let before = auth_server.refreshes.load(Ordering::SeqCst);
-        if has_ended {
-            let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
-            assert_eq!(
-                (again.status, auth_server.refreshes.load(Ordering::SeqCst)),
-                (401, before),
-                "no further refresh"
-            );
-            session.renew(FakeAuthServer::tokens(1)).await.unwrap();
-            assert!(!session.is_ended());
-        } else {
-            *auth_server.refresh_reply.lock().unwrap() = None;
-            auth_server.down.store(false, Ordering::SeqCst);
-        }
-        let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
-        assert_eq!(reply.status, 200, "{refresh_reply:?}: requests succeed again");
-    }
-}
-
-#[tokio::test]
-async fn portal_401_does_not_cause_a_refresh() {
-    let dir = tempfile::tempdir().unwrap();
-    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    on_other_thread(|| {
-        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
-    })
-    .unwrap();
-    let http = Network::new(|_| (401, "<html>Pay for the Wi-Fi</html>"));
-    let session = Session::new(http.clone(), "http://gate", "me", secrets);
-    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
-    assert_eq!((http.request_count(), session.is_ended()), (1, false));
-}
-
-#[tokio::test]
-async fn unreadable_tokens_require_a_sign_in() {
-    let dir = tempfile::tempdir().unwrap();
-    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    on_other_thread(|| secrets.set("me", "{half")).unwrap();
-    let http = Network::new(|_| -> Answer { panic!("unexpected request") });
-    let session = Session::new(http, "http://gate", "me", secrets);
-    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
-    assert!(session.is_ended());
-}
-
-#[test]
-fn session_end_after_sign_out_does_not_undo_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
-    let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
-    let info = AccountInfo::of("https://one.example", "One", user(1));
-    accounts.put(&info).unwrap();
-    assert!(accounts.set_needs_sign_in(&info.id, true).unwrap());
-    assert!(accounts.get(&info.id).unwrap().needs_sign_in);
-    accounts.set_session_state(&info.id, false, true).unwrap();
-    for needs_sign_in in [true, false] {
-        assert!(!accounts.set_needs_sign_in(&info.id, needs_sign_in).unwrap());
-        let now = accounts.get(&info.id).unwrap();
-        assert!(now.signed_out && !now.needs_sign_in);
-    }
-    assert!(!accounts.set_needs_sign_in("nobody", true).unwrap());
-}
-
 #[test]
 fn unwritable_account_list_does_not_prevent_the_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -907,4 +407,61 @@ fn account_list_opens_on_a_read_only_file_system() {
     let accounts = Accounts::open(&disk.path().join("data"), "laptop", &clock, &ids).unwrap();
     assert_eq!(accounts.all().len(), 0);
     disk.set_read_only(false);
+}
+
+/// A server with one valid access token at a time.
+#[derive(Default)]
+struct FakeAuthServer {
+    generation: AtomicUsize,
+    refreshes: AtomicUsize,
+    /// Reply to a refresh, instead of new tokens.
+    refresh_reply: Mutex<Option<(u16, Vec<u8>)>>,
+    down: AtomicBool,
+    /// For each request to another host, whether it had a token.
+    other_hosts: Mutex<Vec<bool>>,
+}
+impl FakeAuthServer {
+    fn tokens(n: usize) -> Tokens {
+        Tokens {
+            access: format!("access-{n}"),
+            refresh: format!("refresh-{n}"),
+            refresh_ms: 0,
+            good_until_ms: 0,
+            certificate: String::new(),
+        }
+    }
+    fn reply(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
+        let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
+        if !request.url.starts_with("http://gate/") {
+            self.other_hosts.lock().unwrap().push(bearer.is_some());
+            return Ok((200, vec![]));
+        }
+        if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
+            return Err(Failure::new(FailureKind::Timeout, "down"));
+        }
+        let now = self.generation.load(Ordering::SeqCst);
+        if request.url.ends_with("/api/auth/refresh") {
+            self.refreshes.fetch_add(1, Ordering::SeqCst);
+            if let Some(reply) = self.refresh_reply.lock().unwrap().clone() {
+                return Ok(reply);
+            }
+            let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
+            assert!(sent.contains(&format!("refresh-{}", now - 1)), "{sent} at {now}");
+            let t = Self::tokens(now);
+            let reply = TokenReply {
+                user: user(1),
+                access_token: t.access,
+                expires_in_ms: 1,
+                refresh_token: t.refresh,
+                refresh_expires_in_ms: 0,
+                account_certificate: String::new(),
+                enrolment_refused: None,
+            };
+            return Ok((200, serde_json::to_vec(&reply).unwrap()));
+        }
+        match bearer == Some(format!("Bearer access-{now}")) {
+            true => Ok((200, b"in".to_vec())),
+            false => Ok((401, problem_json(401, ErrorCode::Unauthenticated))),
+        }
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Not here: the file format (`carrel_bundle`).
 
+use std::collections::BTreeMap;
+
+use carrel_client::bundle::RemarkCode;
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -114,8 +117,8 @@ pub struct ConvertedFile {
     pub others: Vec<ConvertedItem>,
     /// Number of these items in the file.
     pub other_count: u32,
-    /// Facts about the whole file, in English.
-    pub notes: Vec<String>,
+    /// Facts about the whole file.
+    pub notes: Vec<RemarkView>,
     /// Number of reviews in the file.
     pub review_count: u64,
     /// The reviews are taken over with the course.
@@ -126,10 +129,24 @@ pub struct ConvertedFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConvertedItem {
+    /// Empty if the item has no title; then `line` is set.
     pub title: String,
+    /// Line of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub line: Option<u32>,
     pub level: ConversionLevel,
-    /// Why the level is not `exact`, in English.
-    pub reasons: Vec<String>,
+    /// Why the level is not `exact`.
+    pub reasons: Vec<RemarkView>,
+}
+
+/// A sentence about a converted file. The UI has a message for each code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RemarkView {
+    pub code: RemarkCode,
+    /// Values by the names in the message; `n` decides about its plural form.
+    pub params: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -36,10 +36,33 @@ pub struct SectionPage {
     pub body_hash: BlobHash,
     /// The quiz of a section of type QUIZ or ASSESSMENT.
     pub quiz: Option<QuizRef>,
+    /// The programs that learners have to write in this section.
+    pub programs: Vec<ProgramExercise>,
     pub progress: ItemProgress,
     pub previous: Option<Neighbour>,
     pub next: Option<Neighbour>,
     pub freshness: Freshness,
+}
+
+/// A program that has to print a given output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramExercise {
+    /// Index of the block.
+    pub block: u32,
+    /// Id within the section.
+    pub id: String,
+    /// A program of the learner was right.
+    pub passed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct PassProgram {
+    /// The section.
+    pub item: ItemId,
+    /// Id of the program within the section.
+    pub program: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

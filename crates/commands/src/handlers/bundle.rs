@@ -8,8 +8,8 @@ use carrel_client::{
     Error, ImportError,
     bundle::{
         self, BundleInfo, Conversion, ConversionChoice, CoursesInfo, DictionaryInfo,
-        ExportedFile as Exported, FolderKind, ForeignFormat, KeyTrust, Level, LocalState,
-        Transfers, WorkInfo,
+        ExportedFile as Exported, FolderKind, ForeignFormat, ImportRemark, KeyTrust, Level,
+        LocalState, Transfers, WorkInfo,
     },
     content::Kind,
     system::blocking,
@@ -23,7 +23,7 @@ use crate::{
             BundleFileView, BundleFolderKind, BundleFolderList, BundleFolderView, ConversionLevel,
             ConvertedFile, ConvertedItem, CourseInFile, ExportCourses, ExportWork, ExportedFile,
             FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
-            ImportedCourses, ImportedWork, LocalVersion, TransferState, UploadUrl,
+            ImportedCourses, ImportedWork, LocalVersion, RemarkView, TransferState, UploadUrl,
         },
     },
     host::Host,
@@ -211,23 +211,33 @@ fn converted_file(conversion: Conversion) -> ConvertedFile {
         exact,
         others: others.take(MAX_ITEMS).map(converted_item).collect(),
         other_count,
-        notes: report.notes,
+        notes: report.remarks.into_iter().map(remark_view).collect(),
         review_count,
         has_reviews,
     }
 }
 
 fn converted_item(item: bundle::Item) -> ConvertedItem {
+    let line = item.original.strip_prefix("line ").and_then(|number| number.parse().ok());
     ConvertedItem {
-        title: if item.title.is_empty() { item.original } else { item.title },
+        title: match item.title.is_empty() && line.is_none() {
+            true => item.original,
+            false => item.title,
+        },
+        line,
         level: match item.level {
             Level::Exact => ConversionLevel::Exact,
             Level::Changed => ConversionLevel::Changed,
             Level::KeptAsText => ConversionLevel::KeptAsText,
             Level::Refused => ConversionLevel::Refused,
         },
-        reasons: item.reasons,
+        reasons: item.remarks.into_iter().map(remark_view).collect(),
     }
+}
+
+fn remark_view(remark: ImportRemark) -> RemarkView {
+    let params = remark.params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    RemarkView { code: remark.code, params }
 }
 
 fn count(n: usize) -> u32 {

@@ -25,8 +25,8 @@ use crate::{
         error::CommandError,
         reading::{
             FontFileView, FontList, FontsRequest, FoundIn, ItemProgress, ItemRef, Neighbour,
-            PositionRef, QuizRef, RecordProgress, SectionPage, SentenceTimesRequest, StoryPage,
-            StudyHeartbeat, StudyHeartbeatReply, WordView,
+            PassProgram, PositionRef, ProgramExercise, QuizRef, RecordProgress, SectionPage,
+            SentenceTimesRequest, StoryPage, StudyHeartbeat, StudyHeartbeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -59,6 +59,18 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     };
     let [previous, next] = found.neighbours().map(|n| n.map(neighbour));
     let progress = progress_of(&account, ItemKind::Section, &request.item).await?;
+    let programs = match body.programs() {
+        programs if programs.is_empty() => Vec::new(),
+        programs => {
+            let passed = account.learning.passed_programs(&request.item).await?;
+            let exercise = |(block, id)| ProgramExercise {
+                block: block as u32,
+                passed: passed.contains(&id),
+                id,
+            };
+            programs.into_iter().map(exercise).collect()
+        }
+    };
     Ok(SectionPage {
         item: request.item,
         section_type: section.section_type,
@@ -71,6 +83,7 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
         body,
         body_hash,
         quiz,
+        programs,
         progress,
         previous,
         next,
@@ -405,6 +418,27 @@ pub async fn study_heartbeat(
     Ok(StudyHeartbeatReply {
         time_spent_ms: account.learning.study_heartbeat(&request.item, request.reading).await?,
     })
+}
+
+/// A section whose programs are all right is finished, unless its quiz finishes it.
+pub async fn pass_program(host: &dyn Host, request: PassProgram) -> Result<ItemProgress> {
+    let account = account(host)?;
+    let PassProgram { item, program } = request;
+    let found = account.content.library.find_section(&item).await?;
+    let body: SectionBody = account.content.library.body(found.section().body).await?;
+    let programs: Vec<String> = body.programs().into_iter().map(|(_, id)| id).collect();
+    if !programs.contains(&program) {
+        let missing = format!("the program {program} of {item}");
+        return Err(carrel_client::Error::NotFound(missing).into());
+    }
+    let needed = if found.section().quiz.is_none() { &programs[..] } else { &[] };
+    if account.learning.pass_program(&item, &program, needed).await?
+        && let Err(e) = store_completion(&account, &item).await
+    {
+        // The progress itself is recorded.
+        tracing::warn!(error = %e.message, "the completion of a course could not be stored");
+    }
+    progress_of(&account, ItemKind::Section, &item).await
 }
 
 /// Stores that a course is complete, so that sections of a later version count as new. No network.

@@ -12,7 +12,7 @@ use carrel_client::{
 use carrel_model::{
     ItemId, Slug,
     content::ManifestContent,
-    lattice::{ItemKind, NoteAnchor, NoteRevision, Row},
+    lattice::{ItemKind, NoteAnchor, NoteRevision, PROGRAM, Row},
     wire::RefusalReason,
 };
 
@@ -157,6 +157,10 @@ async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
             "enrolment" | COMPLETED => match ItemId::new(row.key.clone()) {
                 Ok(course) => Names::new(root_title(account, &course).await?, ""),
                 Err(_) => Names::new(row.key.as_str(), ""),
+            },
+            PROGRAM => match row.exercise_item() {
+                Some(section) => titles(account, false, &section).await?,
+                None => Names::new(row.key.as_str(), ""),
             },
             _ => Names::new(row.key.as_str(), ""),
         },

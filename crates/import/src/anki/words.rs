@@ -10,6 +10,7 @@ use crate::course::{Block, Course, Lesson, Section, SectionContent, Word};
 use crate::error::{Refusal, Result};
 use crate::html::{Element, Node, Syntax, parse, plain};
 use crate::ids::id_of;
+use crate::remark::RemarkCode;
 use crate::report::{Item, Level, Report};
 use crate::text::escape::{escaped, plain_field, without_links};
 
@@ -44,7 +45,7 @@ pub(crate) fn add(
         let Some(note_type) = collection.note_types.get(&note.note_type) else {
             let mut item =
                 Item::exact(&note.guid, "note", note.fields.first().map_or("", String::as_str));
-            item.lower(Level::Refused, "the type of the note is not in the package");
+            item.lower(Level::Refused, RemarkCode::NoteTypeMissing);
             report.items.push(item);
             continue;
         };
@@ -88,13 +89,10 @@ pub(crate) fn add(
     }
     lessons(decks, course, report);
     if collection.review_count > 0 && collection.reviews.is_empty() {
-        report.note(format!("{} reviews were not imported", collection.review_count));
+        report.note(RemarkCode::ReviewsNotImported.with("n", collection.review_count));
     }
-    report.note(format!(
-        "the package lists {} media files; those that words use are imported",
-        archive.media_count()
-    ));
-    report.note("tags, due dates and settings of decks are not imported");
+    report.note(RemarkCode::MediaListed.with("n", archive.media_count()));
+    report.note(RemarkCode::DeckSettings);
     report.source_version = format!("{} (schema {})", archive.form, collection.schema);
     Ok(words_of_cards)
 }
@@ -173,7 +171,7 @@ fn word(
         false => note_type.templates.get(card.ordinal as usize),
     };
     let Some((name, question, answer)) = template else {
-        item.lower(Level::Refused, "the card has no template");
+        item.lower(Level::Refused, RemarkCode::CardTemplateMissing);
         report.items.push(item);
         return Ok(None);
     };
@@ -198,24 +196,23 @@ fn word(
     let mut meaning = without_front(&back.text, &front.text);
     let mut text = front.text.clone();
     if text.is_empty() {
-        let reason = "the front has no text; the text of the back stands for it";
-        item.changed(reason);
+        item.changed(RemarkCode::FrontEmpty);
         text.clone_from(&meaning);
     }
     if text.is_empty() {
-        item.lower(Level::Refused, "the card has no text");
+        item.lower(Level::Refused, RemarkCode::CardEmpty);
         report.items.push(item);
         return Ok(None);
     }
     if meaning.is_empty() {
-        item.changed("the back has no text of its own");
+        item.changed(RemarkCode::BackEmpty);
         meaning.clone_from(&text);
     }
     if cards.len() > 1 {
-        item.changed(format!("the {} cards of the note became one word", cards.len()));
+        item.changed(RemarkCode::CardsJoined.with("n", cards.len()));
     }
     if text.chars().count() > MAX_WORD || meaning.chars().count() > MAX_MEANING {
-        item.changed("a long text was cut");
+        item.changed(RemarkCode::LongText);
     }
     let mut word = Word {
         id: id_of("w", &original),
@@ -248,21 +245,21 @@ fn add_media(
     index: usize,
 ) -> Result<()> {
     let Media::File(file) = archive.media(name)? else {
-        item.changed(format!("the media file {name:?} is missing or damaged"));
+        item.changed(RemarkCode::MediaFileMissing.with("name", name));
         return Ok(());
     };
     let mut head = vec![0; 4_096];
     let n = std::io::Read::read(&mut fs::File::open(&file)?, &mut head)?;
-    let (slot, what) = match is_image(&head[..n]) {
-        Some(true) => (&mut word.image, "picture"),
-        Some(false) => (&mut word.audio, "recording"),
+    let (slot, others) = match is_image(&head[..n]) {
+        Some(true) => (&mut word.image, RemarkCode::OnePicture),
+        Some(false) => (&mut word.audio, RemarkCode::OneRecording),
         None => {
-            item.changed(format!("the media file {name:?} is of a kind that is not supported"));
+            item.changed(RemarkCode::MediaFileKind.with("name", name));
             return Ok(());
         }
     };
     if slot.is_some() {
-        item.changed(format!("a word has one {what}; the others were removed"));
+        item.changed(others);
         return Ok(());
     }
     *slot = Some(media.add_file(&file, name, index)?);
@@ -293,7 +290,7 @@ impl Side {
             _ => {}
         });
         if has_script {
-            item.changed("a script of the card was removed");
+            item.changed(RemarkCode::CardScript);
         }
         media
             .retain(|name| !name.is_empty() && !name.contains("://") && !name.starts_with("data:"));
@@ -369,7 +366,7 @@ fn without_latex(html: &str, item: &mut Item) -> String {
         out = out.replace(mark, " ");
     }
     if out != html || html.contains("\\(") || html.contains("\\[") {
-        item.changed("a formula is shown as its source");
+        item.changed(RemarkCode::FormulaSource);
     }
     out
 }

@@ -8,6 +8,7 @@ use carrel_package::Problem;
 use super::media::MediaFolder;
 use super::write::{self, FIRST_LINE, VOCABULARY_FILE};
 use super::{Draft, Section, SectionContent};
+use crate::remark::RemarkCode;
 use crate::report::Level;
 use crate::text::escape::escaped;
 
@@ -43,7 +44,7 @@ fn media_of(media: &MediaFolder, error: &Problem) -> Option<String> {
 fn report_media(draft: &mut Draft, media: &MediaFolder, path: &str, error: &Problem) -> bool {
     for index in media.users(path).into_iter().flatten() {
         if let Some(item) = draft.report.items.get_mut(*index) {
-            item.changed(format!("a picture or recording was removed: {}", error.message));
+            item.changed(RemarkCode::MediumRefused.because(&error.message));
         }
     }
     true
@@ -121,7 +122,7 @@ impl Repairs {
                 let plain = escaped(&block.plain);
                 has_changed |= plain != block.markdown;
                 block.markdown = plain;
-                items[block.item].changed(format!("a part is shown as plain text: {reason}"));
+                items[block.item].changed(RemarkCode::PartAsText.because(&reason));
             }
         }
         let (mut handled, mut removed) = (BTreeSet::new(), BTreeSet::new());
@@ -139,10 +140,10 @@ impl Repairs {
             match question.without_formulas.take() {
                 Some(json) => {
                     question.json = json;
-                    item.changed(format!("formulas are shown as text: {reason}"));
+                    item.changed(RemarkCode::FormulasAsText.because(&reason));
                 }
                 None => {
-                    item.lower(Level::KeptAsText, reason);
+                    item.lower(Level::KeptAsText, RemarkCode::QuestionRefused.because(&reason));
                     removed.insert((l, s, q));
                 }
             }
@@ -176,7 +177,7 @@ impl Repairs {
         words.dedup_by_key(|(index, _)| *index);
         for (index, reason) in words.into_iter().rev() {
             let word = course.words.remove(index);
-            items[word.item].lower(Level::Refused, reason);
+            items[word.item].lower(Level::Refused, RemarkCode::WordRefused.because(&reason));
             remove_links(course, &word.id);
             has_changed = true;
         }
@@ -185,7 +186,7 @@ impl Repairs {
         stories.dedup_by_key(|(index, _)| *index);
         for (index, reason) in stories.into_iter().rev() {
             let story = course.stories.remove(index);
-            items[story.item].changed(format!("it is not read along: {reason}"));
+            items[story.item].changed(RemarkCode::StoryRefused.because(&reason));
             let link = format!("](<stories/{}>)", story.id);
             for_each_block(course, &mut |markdown| {
                 if markdown.contains(&link) {

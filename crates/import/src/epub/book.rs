@@ -19,6 +19,7 @@ use crate::error::{Refusal, Result};
 use crate::html::markdown::{MediaFile, TextOptions, blocks};
 use crate::html::{Element, plain};
 use crate::ids::{OriginalIds, id_of};
+use crate::remark::{Remark, RemarkCode};
 use crate::report::{Item, Level, Report};
 use crate::text::escape::{escaped, plain_field};
 
@@ -108,8 +109,7 @@ fn describe(book: &Book, stated_lang: Option<&str>, course: &mut Course, report:
     course.id = id_of("book", &format!("epub:{original}"));
     match (stated_lang, language_tag(book.language.trim())) {
         (None, Ok(lang)) => course.lang = lang,
-        (None, Err(_)) => report
-            .note(format!("the book states no valid language; it was imported as {}", course.lang)),
+        (None, Err(_)) => report.note(RemarkCode::BookLanguage.with("lang", &course.lang)),
         (Some(_), _) => {}
     }
     course.description.clone_from(&book.description);
@@ -124,9 +124,9 @@ fn describe(book: &Book, stated_lang: Option<&str>, course: &mut Course, report:
         .collect();
     course.credits = credits.join("\n\n");
     if book.is_fixed {
-        report.note("the pages have a fixed layout, which is not kept; text and pictures are");
+        report.note(RemarkCode::FixedLayout);
     }
-    report.note("styles and fonts of the book are not used");
+    report.note(RemarkCode::StylesNotUsed);
 }
 
 /// Returns true if a statement of rights allows to pass the book on. Any other one is shown, but is no licence.
@@ -158,10 +158,10 @@ fn chapters(book: &Book, contents: &Contents, report: &mut Report) -> Vec<Chapte
         let original = if path.is_empty() { id.clone() } else { path.clone() };
         let mut item = Item::exact(original, "document", &name);
         match manifest.map(|manifest| document(book, manifest)) {
-            None => item.lower(Level::Refused, "the document is not in the manifest of the book"),
+            None => item.lower(Level::Refused, RemarkCode::DocumentNotListed),
             Some(Err(reason)) => item.lower(Level::Refused, reason),
             Some(Ok(_)) if path == contents.path => {
-                item.changed("the table of contents is shown by the app itself");
+                item.changed(RemarkCode::ContentsDocument);
             }
             Some(Ok(document)) => {
                 let title = label.or_else(|| document.heading());
@@ -205,12 +205,12 @@ fn is_document(item: &ManifestItem) -> bool {
     ) || item.media_type.is_empty() && item.path.ends_with("html")
 }
 
-fn document(book: &Book, item: &ManifestItem) -> std::result::Result<Document, String> {
+fn document(book: &Book, item: &ManifestItem) -> std::result::Result<Document, Remark> {
     if item.path.is_empty() {
-        return Err("the document is outside of the book".to_owned());
+        return Err(RemarkCode::DocumentOutside.into());
     }
     if book.source.file(&item.path).is_none() {
-        return Err(format!("the file {:?} is missing", item.path));
+        return Err(RemarkCode::DocumentMissing.with("name", &item.path));
     }
     if item.media_type.starts_with("image/") {
         let name = item.path.rsplit('/').next().unwrap_or_default();
@@ -218,9 +218,10 @@ fn document(book: &Book, item: &ManifestItem) -> std::result::Result<Document, S
         return Ok(Document::new(&item.path, &html));
     }
     if !is_document(item) {
-        return Err(format!("a document of the type {:?} is not supported", item.media_type));
+        return Err(RemarkCode::DocumentKind.with("kind", &item.media_type));
     }
-    let text = read(&book.source, &item.path).map_err(|refusal| refusal.message)?;
+    let text = read(&book.source, &item.path)
+        .map_err(|refusal| RemarkCode::DocumentDamaged.because(&refusal.message))?;
     Ok(Document::new(&item.path, &text.unwrap_or_default()))
 }
 
@@ -268,8 +269,7 @@ fn clips(book: &Book, chapters: &[Chapter], report: &mut Report) -> Result<Clips
         let text = match read(&book.source, &item.path)? {
             Some(text) => text,
             None => {
-                report.items[chapter.item]
-                    .changed("the file with the times of the narration is missing");
+                report.items[chapter.item].changed(RemarkCode::NarrationTimesMissing);
                 continue;
             }
         };
@@ -280,7 +280,8 @@ fn clips(book: &Book, chapters: &[Chapter], report: &mut Report) -> Result<Clips
                     all.by_document.entry(clip.document.clone()).or_default().push(clip);
                 }
             }
-            Err(refusal) => report.items[chapter.item].changed(refusal.message),
+            Err(refusal) => report.items[chapter.item]
+                .changed(RemarkCode::NarrationDamaged.because(&refusal.message)),
         }
     }
     Ok(all)
@@ -306,17 +307,17 @@ fn story(
     let Some(list) = clips.by_document.get(&chapter.document.path) else { return Ok(None) };
     let item = &mut report.items[chapter.item];
     if list.iter().any(|clip| clips.users.get(&clip.audio).is_some_and(|users| users.len() > 1)) {
-        item.changed("it is not read along: its recording contains other documents too");
+        item.changed(RemarkCode::NarrationShared);
         return Ok(None);
     }
     let narrations = narrations(chapter.document.body(), list);
     let sentences: usize = narrations.iter().map(|(_, narration)| narration.cues.len()).sum();
     if sentences == 0 || sentences > MAX_SENTENCES {
-        item.changed(format!("it is not read along: the narration has {sentences} sentences"));
+        item.changed(RemarkCode::NarrationSentences.with("n", sentences));
         return Ok(None);
     }
     if sentences != overlay::narration(chapter.document.body(), list).cues.len() {
-        item.changed("it is not read along: a paragraph is read by several recordings");
+        item.changed(RemarkCode::NarrationParagraph);
         return Ok(None);
     }
     let estimated: usize = narrations.iter().map(|(_, narration)| narration.estimated).sum();
@@ -324,9 +325,7 @@ fn story(
     for (audio, narration) in narrations {
         let file = media_file(shared.book, audio, media, chapter.item)?.filter(|f| !f.is_image);
         let Some(file) = file else {
-            item.changed(
-                "it is not read along: a recording is missing or of a kind that is not supported",
-            );
+            item.changed(RemarkCode::NarrationRecording);
             return Ok(None);
         };
         pages.push(StoryPage {
@@ -337,9 +336,8 @@ fn story(
         });
     }
     if estimated > 0 {
-        item.changed(format!(
-            "the times of {estimated} of {sentences} sentences are estimated from clips that are not sentences"
-        ));
+        let remark = RemarkCode::TimesEstimated.with("estimated", estimated);
+        item.changed(remark.with("sentences", sentences));
     }
     let image = chapter.document.body().find(&|e| matches!(e.name.as_str(), "img" | "image"));
     let address = image.and_then(|e| e.attribute("src").or(e.attribute("xlink:href")));
@@ -434,7 +432,7 @@ fn add_sections(
         item.changed(loss.reason());
     }
     if list.is_empty() && story.is_none() {
-        item.changed("the document has no text and no picture");
+        item.changed(RemarkCode::DocumentEmpty);
         return Ok(());
     }
     if let Some(story) = story {

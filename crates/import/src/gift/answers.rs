@@ -2,8 +2,9 @@
 
 use super::{formatted, unescaped};
 use crate::question::{Answer, Kind, Number, NumericAnswer, Pair, Text, TextFormat};
+use crate::remark::RemarkCode;
 
-type Parsed<T> = std::result::Result<T, &'static str>;
+type Parsed<T> = std::result::Result<T, RemarkCode>;
 
 /// Reads the text between the braces, without the general feedback.
 pub(super) fn kind(answers: &str, format: TextFormat) -> Parsed<Kind> {
@@ -89,7 +90,7 @@ fn choices(answers: &str, format: TextFormat) -> Parsed<Kind> {
         list.push(Answer { weight, text, feedback });
     }
     if list.len() < 2 {
-        return Err("a question with ~ must have at least two answers");
+        return Err(RemarkCode::TildeFewAnswers);
     }
     Ok(Kind::Choice { single, answers: list, shuffle: true })
 }
@@ -104,7 +105,7 @@ fn short(answers: &str, format: TextFormat) -> Parsed<Kind> {
         })
         .collect();
     if list.is_empty() {
-        return Err("the question has no answer");
+        return Err(RemarkCode::NoAnswer);
     }
     Ok(Kind::Short { answers: list, case: false })
 }
@@ -112,13 +113,12 @@ fn short(answers: &str, format: TextFormat) -> Parsed<Kind> {
 fn pairs(answers: &str, format: TextFormat) -> Parsed<Kind> {
     let mut list = Vec::new();
     for part in split(answers, '=') {
-        let (left, right) =
-            part.split_once("->").ok_or("each pair must be written as =left -> right")?;
+        let (left, right) = part.split_once("->").ok_or(RemarkCode::PairForm)?;
         let right = Text::new(TextFormat::Plain, unescaped(right).trim());
         list.push(Pair { left: formatted(left, format), right });
     }
     if list.len() < 2 {
-        return Err("a question with -> must have at least two pairs");
+        return Err(RemarkCode::ArrowFewPairs);
     }
     Ok(Kind::Match { pairs: list })
 }
@@ -132,12 +132,11 @@ fn numerical(numbers: &str, format: TextFormat) -> Parsed<Kind> {
     for part in split(numbers, '=') {
         let (weight, part) = weighted(part);
         let (text, feedback) = commented(part, format);
-        let number = number(&text.text)
-            .ok_or("a number must be written as 3, 3:0.1 or 2.9..3.1, with a decimal point")?;
+        let number = number(&text.text).ok_or(RemarkCode::NumberForm)?;
         list.push(NumericAnswer { weight: weight.unwrap_or(100.0), number, feedback });
     }
     if list.is_empty() {
-        return Err("the question has no number");
+        return Err(RemarkCode::NoNumber);
     }
     if let Some(wrong) = wrong {
         let (_, feedback) = commented(wrong, format);

@@ -8,6 +8,7 @@ mod answers;
 pub(crate) use answers::number;
 
 use crate::question::{Bank, GAP, Question, Rejected, Text, TextFormat};
+use crate::remark::RemarkCode;
 
 /// Escaped characters, and the private characters that stand for them while a question is split.
 const ESCAPED: [(char, char); 7] = [
@@ -72,7 +73,7 @@ fn read_block(lines: &[(u32, &str)], category: &mut Vec<String>, bank: &mut Bank
         Err(reason) => bank.rejected.push(Rejected {
             line: *line,
             text: crate::text::escape::plain_field(&text, MAX_QUOTE),
-            reason: reason.to_owned(),
+            reason: reason.into(),
         }),
     }
 }
@@ -94,7 +95,7 @@ fn is_context(name: &str) -> bool {
         || name.starts_with('$') && name.ends_with('$') && name.len() > 2
 }
 
-fn question(text: &str, line: u32) -> Result<Question, &'static str> {
+fn question(text: &str, line: u32) -> Result<Question, RemarkCode> {
     let text = protected(text);
     let mut text = text.trim();
     let mut title = None;
@@ -111,11 +112,9 @@ fn question(text: &str, line: u32) -> Result<Question, &'static str> {
             (&text[..start], Some(text[start + 1..end].trim()), &text[end + 1..])
         }
         (Some(_), None) => {
-            return Err(
-                "the answers have no closing }; an empty line ends a question, and \\{ is the character",
-            );
+            return Err(RemarkCode::NotClosed);
         }
-        _ => return Err("a } has no { before it; write \\} for the character"),
+        _ => return Err(RemarkCode::NotOpened),
     };
     let prompt = match (answers, after.is_empty()) {
         (Some(_), false) => format!("{before}{GAP}{after}"),
@@ -124,7 +123,7 @@ fn question(text: &str, line: u32) -> Result<Question, &'static str> {
     let prompt = formatted(&prompt, TextFormat::Moodle);
     let Some(answers) = answers else {
         if prompt.is_empty() {
-            return Err("the question is empty");
+            return Err(RemarkCode::QuestionEmpty);
         }
         let mut description = Question::new(line, prompt, crate::question::Kind::Description);
         (description.title, description.points) = (title, 0.0);

@@ -7,6 +7,7 @@ mod inline;
 mod table;
 
 use super::{Element, HIDDEN, Node, is_block};
+use crate::remark::RemarkCode;
 use inline::Inline;
 
 /// Maximum nesting of lists and quotations; deeper ones continue on this level.
@@ -62,17 +63,15 @@ pub(crate) enum Loss {
 
 impl Loss {
     /// Returns the reason for a report.
-    pub fn reason(self) -> &'static str {
+    pub fn reason(self) -> RemarkCode {
         match self {
-            Self::Script => "a script was removed",
-            Self::Frame => "an embedded page or object was removed",
-            Self::Form => "a form was removed",
-            Self::Media => {
-                "a picture or recording is missing in the file, or is of a kind that is not supported"
-            }
-            Self::MediaInline => "a picture cannot be shown in this place and was removed",
-            Self::Formula => "a formula is shown as text",
-            Self::TableCells => "a table with joined or nested cells was simplified",
+            Self::Script => RemarkCode::Script,
+            Self::Frame => RemarkCode::Frame,
+            Self::Form => RemarkCode::Form,
+            Self::Media => RemarkCode::MediumMissing,
+            Self::MediaInline => RemarkCode::MediumInline,
+            Self::Formula => RemarkCode::FormulaAsText,
+            Self::TableCells => RemarkCode::TableCells,
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn bank(questions: &str) -> Bank {
-    parse(&format!("<?xml version=\"1.0\"?>\n<quiz>{questions}</quiz>")).unwrap()
+    parse(&format!("<?xml version=\"1.0\"?>\n<quiz>{questions}</quiz>"), "en").unwrap()
 }
 
 fn one(question: &str) -> Question {
@@ -96,6 +96,31 @@ fn damaged_and_large_files_are_dropped_with_a_reason() {
 
 #[test]
 fn other_xml_is_refused() {
-    assert_eq!(parse("<questestinterop/>").unwrap_err().code, "import-broken");
-    assert_eq!(parse("<quiz/>").unwrap(), Bank::default());
+    assert_eq!(parse("<questestinterop/>", "en").unwrap_err().code, "import-broken");
+    assert_eq!(parse("<quiz/>", "en").unwrap(), Bank::default());
+}
+
+#[test]
+fn files_in_folders_are_named_by_their_path() {
+    let file =
+        |path: &str| format!("<file name='a.png' path='{path}' encoding='base64'>iVBORw==</file>");
+    let source = format!(
+        "<question type='essay'><questiontext><text>a</text>{}{}</questiontext></question>",
+        file("/"),
+        file("/pictures/small/")
+    );
+    let names: Vec<String> = one(&source).files.into_iter().map(|file| file.name).collect();
+    assert_eq!(names, ["a.png", "pictures/small/a.png"]);
+}
+
+#[test]
+fn texts_of_other_programs_have_no_inner_element() {
+    let question = one(
+        "<question type='shortanswer'><questiontext format='html'><![CDATA[<b>Q</b>]]></questiontext>\
+         <answer fraction='100'>yes<feedback format='html'>ok</feedback></answer></question>",
+    );
+    let Kind::Short { answers, .. } = &question.kind else { panic!("{question:?}") };
+    assert_eq!(question.prompt.text, "<b>Q</b>");
+    let read = (answers[0].text.text.as_str(), answers[0].feedback.text.as_str());
+    assert_eq!(read, ("yes", "ok"));
 }

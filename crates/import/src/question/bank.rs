@@ -10,6 +10,7 @@ use crate::course::repair::TASKS;
 use crate::course::{Block, Course, Lesson, Quiz, Section, SectionContent, WrittenQuestion};
 use crate::error::{Refusal, Result};
 use crate::ids::{OriginalIds, id_of};
+use crate::remark::RemarkCode;
 use crate::report::{Item, Level, Report};
 
 /// Maximum number of questions of one quiz; a longer category has several.
@@ -131,9 +132,7 @@ fn lesson(category: Category, course: &Course, report: &mut Report) -> Lesson {
         sections.push(text_section("read", &title, category.descriptions));
     }
     if category.shuffles.len() == 2 {
-        report.note(format!(
-            "{title}: some questions shuffle their choices and some do not; in the quiz, none does"
-        ));
+        report.note(RemarkCode::MixedShuffle.with("title", &title));
     }
     let shuffle = category.shuffles == BTreeSet::from([true]);
     let count = category.questions.len().div_ceil(MAX_QUESTIONS);

@@ -7,10 +7,11 @@ mod typed;
 use carrel_model::text::language::true_false;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, ClozeGap, GAP, Kind, Number, NumericAnswer, Pair, Question, Text};
+use super::{Answer, ClozeGap, GAP, Kind, Number, NumericAnswer, Pair, Question};
 use crate::course::{Block, ItemIndex, WrittenQuestion, media::MediaFolder};
 use crate::error::Result;
 use crate::ids::id_of;
+use crate::remark::{Remark, RemarkCode};
 use crate::report::{Item, Level};
 use text::{Texts, plain_text};
 
@@ -51,11 +52,14 @@ pub(crate) fn lower(question: &Question, id: &str, context: &mut Context<'_>) ->
     let block = text_form(question, &mut texts, &prompt.markdown, context)?;
     let Some(kind) = kind else {
         if prompt.markdown.is_empty() && prompt.image.is_none() && block.markdown.is_empty() {
-            context.item.lower(Level::Refused, "the question has no text");
+            context.item.lower(Level::Refused, RemarkCode::NoText);
             return Ok(Lowered::Refused);
         }
         if !question.hints.is_empty() {
-            context.item.changed("hints were removed");
+            context.item.changed(RemarkCode::HintsRemoved);
+        }
+        if !question.by_result.is_empty() {
+            context.item.changed(RemarkCode::ResultFeedbackRemoved);
         }
         return Ok(match question.kind {
             Kind::Description => Lowered::Description(block),
@@ -100,7 +104,7 @@ fn kind(
     texts: &mut Texts<'_>,
     context: &mut Context<'_>,
 ) -> Result<Option<Mapped>> {
-    let keep = |context: &mut Context<'_>, reason: &str| {
+    let keep = |context: &mut Context<'_>, reason: Remark| {
         context.item.lower(Level::KeptAsText, reason);
         Ok(None)
     };
@@ -113,16 +117,13 @@ fn kind(
         _ => 0,
     };
     if parts > MAX_PARTS {
-        let reason = format!("the question has {parts} parts; {MAX_PARTS} are allowed");
-        return keep(context, &reason);
+        let reason = RemarkCode::TooManyParts.with("parts", parts).with("max", MAX_PARTS);
+        return keep(context, reason);
     }
     match &question.kind {
         Kind::Description => Ok(None),
-        Kind::Essay => keep(context, "a free text cannot be graded by the app"),
-        Kind::Unsupported { name } => {
-            let reason = format!("questions of the kind {name:?} are not supported");
-            keep(context, &reason)
-        }
+        Kind::Essay => keep(context, RemarkCode::FreeText.into()),
+        Kind::Unsupported { name } => keep(context, RemarkCode::UnsupportedKind.with("kind", name)),
         Kind::TrueFalse { answer, right, wrong } => {
             let mut mapped = Mapped::new("true-false", json!({ "answer": answer }));
             let mut given = Map::new();
@@ -140,13 +141,9 @@ fn kind(
         }
         Kind::Choice { single, answers, .. } => choices(*single, answers, texts, context),
         Kind::Short { answers, case } => {
-            let Some(accepted) = spellings(answers, context) else {
-                return keep(
-                    context,
-                    "no answer can be compared as it is: all have a wildcard or part of the points",
-                );
+            let Some(accepted) = typed::spellings(answers, texts, context)? else {
+                return keep(context, RemarkCode::NoComparableAnswer.into());
             };
-            report_feedback(answers.iter().map(|a| &a.feedback), context);
             let mut mapped = Mapped::new("fill", json!({ "blanks": [accepted] }));
             mapped.gaps = 1;
             if *case {
@@ -167,7 +164,7 @@ fn kind(
                 list.push(texts.line(item, context)?);
             }
             if list.len() < 2 || list.iter().any(String::is_empty) {
-                return keep(context, "an item to order has no text");
+                return keep(context, RemarkCode::OrderItemEmpty.into());
             }
             Ok(Some(Mapped::new("order", json!({ "items": list }))))
         }
@@ -183,11 +180,11 @@ fn choices(
 ) -> Result<Option<Mapped>> {
     let best = answers.iter().map(|a| a.weight).fold(0.0, f64::max);
     if best <= 0.0 {
-        context.item.lower(Level::KeptAsText, "no choice is right");
+        context.item.lower(Level::KeptAsText, RemarkCode::NoRightChoice);
         return Ok(None);
     }
     if answers.len() < 2 {
-        context.item.lower(Level::KeptAsText, "the question has fewer than two choices");
+        context.item.lower(Level::KeptAsText, RemarkCode::FewChoices);
         return Ok(None);
     }
     let full = answers.iter().filter(|a| a.weight >= FULL).count();
@@ -200,15 +197,13 @@ fn choices(
     let is_single = single && right == 1;
     if single {
         if right > 1 {
-            context.item.changed(format!(
-                "each of {right} choices was a right answer; now all of them must be chosen"
-            ));
+            context.item.changed(RemarkCode::SeveralRightChoices.with("n", right));
         }
         if full == 0 {
-            context.item.changed("the best choice gave a part of the points; now it gives all");
+            context.item.changed(RemarkCode::BestChoicePartly);
         }
         if answers.iter().any(|a| a.weight != 0.0 && !is_right(a)) {
-            context.item.changed("choices that gave or cost a part of the points now give none");
+            context.item.changed(RemarkCode::PartlyChoices);
         }
     } else {
         let share = 100.0 / right as f64;
@@ -216,16 +211,14 @@ fn choices(
         let is_exact =
             answers.iter().all(|a| is_even(a.weight, if is_right(a) { share } else { -share }));
         if !is_exact {
-            context.item.changed(
-                "the points of the choices are replaced by the rule (right - wrong) / right",
-            );
+            context.item.changed(RemarkCode::ChoiceRule);
         }
     }
     let mut list = Vec::new();
     for (n, answer) in answers.iter().enumerate() {
         let text = texts.line(&answer.text, context)?;
         if text.is_empty() {
-            context.item.lower(Level::KeptAsText, "a choice has no text, or only a picture");
+            context.item.lower(Level::KeptAsText, RemarkCode::ChoiceEmpty);
             return Ok(None);
         }
         let feedback = texts.feedback(&answer.feedback, context)?;
@@ -246,34 +239,6 @@ fn choice(id: String, text: String, is_right: bool, feedback: String) -> Value {
     fields
 }
 
-/// Returns the accepted spellings; `None` if there is none. Reports answers that are not accepted any more.
-fn spellings(answers: &[Answer], context: &mut Context<'_>) -> Option<Vec<String>> {
-    let mut accepted: Vec<String> = Vec::new();
-    for answer in answers.iter().filter(|a| a.weight > 0.0) {
-        let text = plain_text(&answer.text);
-        // In Moodle, * stands for any text and \* for the character.
-        let has_wildcard = text.replace("\\*", "").contains('*');
-        let text = text.replace("\\*", "*");
-        if has_wildcard {
-            context.item.changed(format!("the answer {text:?} with a wildcard is not accepted"));
-        } else if answer.weight < FULL {
-            context.item.changed(format!(
-                "the answer {text:?} gave {} % of the points and now gives none",
-                answer.weight
-            ));
-        } else if !text.is_empty() && !accepted.contains(&text) {
-            accepted.push(text);
-        }
-    }
-    (!accepted.is_empty()).then_some(accepted)
-}
-
-fn report_feedback<'t>(feedback: impl Iterator<Item = &'t Text>, context: &mut Context<'_>) {
-    if feedback.filter(|text| !text.is_empty()).count() > 0 {
-        context.item.changed("feedback to single typed answers was removed");
-    }
-}
-
 fn matching(
     pairs: &[Pair],
     texts: &mut Texts<'_>,
@@ -285,16 +250,16 @@ fn matching(
         match (left.is_empty(), right.is_empty()) {
             (false, false) => list.push(json!([left, right])),
             (true, false) => {
-                context.item.changed(format!("the wrong answer {right:?} was removed"));
+                context.item.changed(RemarkCode::WrongPairRemoved.with("answer", right));
             }
             _ => {
-                context.item.lower(Level::KeptAsText, "a side of a pair has no text");
+                context.item.lower(Level::KeptAsText, RemarkCode::PairSideEmpty);
                 return Ok(None);
             }
         }
     }
     if list.len() < 2 {
-        context.item.lower(Level::KeptAsText, "there are fewer than two pairs");
+        context.item.lower(Level::KeptAsText, RemarkCode::FewPairs);
         return Ok(None);
     }
     Ok(Some(Mapped::new("match", json!({ "pairs": list }))))
@@ -330,7 +295,8 @@ fn written(
     fields.insert("prompt".to_owned(), json!(markdown));
     let points = question.points.round().clamp(1.0, 1000.0);
     if (points - question.points).abs() > 1e-6 && question.points > 0.0 {
-        context.item.changed(format!("{} points became {points}", question.points));
+        let remark = RemarkCode::PointsRounded.with("from", question.points);
+        context.item.changed(remark.with("to", points));
     }
     if points > 1.0 {
         fields.insert("points".to_owned(), json!(points as u32));
@@ -355,14 +321,25 @@ fn written(
         let penalty = (question.penalty * 100.0).round() as u32;
         if penalty > 0 {
             fields.insert("hintPenalty".to_owned(), json!(penalty));
-            context.item.changed(format!(
-                "each hint costs {penalty} % of the points; before, each wrong try did"
-            ));
+            context.item.changed(RemarkCode::HintCost.with("percent", penalty));
         }
     }
     let explanation = texts.feedback(&question.feedback, context)?;
     if !explanation.is_empty() {
         fields.insert("explanation".to_owned(), json!(explanation));
+    }
+    let by_result = &question.by_result;
+    let mut result_feedback = Map::new();
+    for (key, text) in
+        [("right", &by_result.right), ("partly", &by_result.partly), ("wrong", &by_result.wrong)]
+    {
+        let text = texts.feedback(text, context)?;
+        if !text.is_empty() {
+            result_feedback.insert(key.to_owned(), json!(text));
+        }
+    }
+    if !result_feedback.is_empty() {
+        fields.insert("resultFeedback".to_owned(), Value::Object(result_feedback));
     }
     Ok(Value::Object(fields))
 }

@@ -6,6 +6,8 @@ pub(crate) mod lower;
 
 use serde::Serialize;
 
+use crate::remark::Remark;
+
 /// Stands in a prompt for the place of the answer; `text::encoding` removes it from files.
 pub(crate) const GAP: char = '\u{fdd8}';
 
@@ -161,6 +163,21 @@ pub struct EmbeddedFile {
     pub bytes: Vec<u8>,
 }
 
+/// Feedback to answers with all, a part or none of the points.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ByResult {
+    pub right: Text,
+    pub partly: Text,
+    pub wrong: Text,
+}
+
+impl ByResult {
+    /// Returns true if there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        [&self.right, &self.partly, &self.wrong].into_iter().all(Text::is_empty)
+    }
+}
+
 /// A question of another program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
@@ -178,14 +195,15 @@ pub struct Question {
     pub kind: Kind,
     /// Shown after the answer.
     pub feedback: Text,
+    pub by_result: ByResult,
     pub points: f64,
     pub files: Vec<EmbeddedFile>,
     /// Shown one after the other on request.
     pub hints: Vec<Text>,
     /// Part of the points that a wrong try costs, 0 to 1.
     pub penalty: f64,
-    /// Parts of the question that are not in this form, such as feedback to all wrong answers.
-    pub dropped: Vec<String>,
+    /// Parts of the question that are not in this form, such as damaged files.
+    pub dropped: Vec<Remark>,
 }
 
 impl Question {
@@ -200,6 +218,7 @@ impl Question {
             prompt,
             kind,
             feedback: Text::default(),
+            by_result: ByResult::default(),
             points: 1.0,
             files: Vec::new(),
             hints: Vec::new(),
@@ -216,7 +235,7 @@ pub struct Rejected {
     pub line: u32,
     /// The start of the part.
     pub text: String,
-    pub reason: String,
+    pub reason: Remark,
 }
 
 /// The questions of a file.

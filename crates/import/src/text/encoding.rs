@@ -4,6 +4,7 @@
 //! save them again. A guess is reported.
 
 use crate::error::{Refusal, Result};
+use crate::remark::{Remark, RemarkCode};
 
 /// Maximum size of a text file in bytes.
 pub(crate) const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -13,7 +14,7 @@ pub(crate) const MAX_TEXT_BYTES: u64 = 64 << 20;
 pub(crate) struct Decoded {
     pub text: String,
     /// Why letters may be wrong: the encoding was guessed, or bytes were replaced.
-    pub note: Option<String>,
+    pub note: Option<Remark>,
 }
 
 /// Decodes a text. `declared` is the encoding that the format states, such as that of an XML declaration.
@@ -36,15 +37,12 @@ pub(crate) fn decode(bytes: &[u8], declared: Option<&str>) -> Result<Decoded> {
     Ok(Decoded { text, note })
 }
 
-fn decode_bytes(bytes: &[u8], declared: Option<&str>) -> Result<(String, Option<String>)> {
+fn decode_bytes(bytes: &[u8], declared: Option<&str>) -> Result<(String, Option<Remark>)> {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         let text = String::from_utf16_lossy(&units);
         let is_damaged = text.contains('\u{fffd}') || rest.len() % 2 == 1;
-        (
-            text,
-            is_damaged.then(|| "the text is damaged UTF-16; some letters are missing".to_owned()),
-        )
+        (text, is_damaged.then(|| Remark::from(RemarkCode::Utf16Damaged)))
     };
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
@@ -72,13 +70,10 @@ fn decode_bytes(bytes: &[u8], declared: Option<&str>) -> Result<(String, Option<
     if text.contains('\0') {
         return Err(Refusal::broken("the file is not a text"));
     }
-    let what = match label.as_str() {
-        "" => "the text is not UTF-8".to_owned(),
-        label => format!("the text is not readable as {label}"),
+    let note = match label.as_str() {
+        "" => RemarkCode::NotUtf8.into(),
+        label => RemarkCode::OtherEncoding.with("encoding", label),
     };
-    let note = format!(
-        "{what} and was read as Windows-1252; if letters are wrong, save it as UTF-8 and import it again"
-    );
     Ok((text, Some(note)))
 }
 

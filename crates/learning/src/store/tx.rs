@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeSet};
 use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
     lattice::{
-        Attempt, CARD, EXERCISE, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS,
-        TIMING, Validate, WORD,
+        Attempt, CARD, EXERCISE, Kv, PARAMS, PROGRAM, REVIEW, Row, RowKey, RowKind, RowType,
+        TIME_MS, TIMING, Validate, WORD,
     },
 };
 use carrel_sqlite::{
@@ -341,8 +341,8 @@ impl<'c> Tx<'c> {
             Row::Grade(r) => self.quiz_change(r.attempt)?,
             Row::Review(_) | Row::ReviewVoid(_) => Some(Change::Words),
             Row::Kv(r) if r.ns == "setting" || r.ns == TIMING => Some(Change::Settings),
-            Row::Kv(r) if r.ns == EXERCISE => {
-                r.exercise_story().map(|story| Change::progress_of(&story))
+            Row::Kv(r) if r.ns == EXERCISE || r.ns == PROGRAM => {
+                r.exercise_item().map(|item| Change::progress_of(&item))
             }
             Row::Kv(r) if [CARD, REVIEW, PARAMS, WORD].contains(&r.ns.as_str()) => {
                 Some(Change::Words)

@@ -8,6 +8,7 @@ mod imported_reviews;
 mod learning;
 mod note_placement;
 mod notes;
+mod programs;
 mod reviews;
 mod store;
 mod stories;

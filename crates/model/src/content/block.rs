@@ -38,6 +38,26 @@ pub struct SectionBody {
     pub blocks: Vec<Block>,
 }
 
+impl SectionBody {
+    /// Returns the programs that learners have to write: the index of the block, and an id within the section. The id
+    /// depends on what the program reads and prints, so it stays the same in editions with other texts.
+    pub fn programs(&self) -> Vec<(usize, String)> {
+        let mut found: Vec<(usize, String)> = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            let Block::Code { language, check: Some(check), .. } = block else { continue };
+            let task = format!("{}\0{}\0{}", language, check.input, check.output);
+            let mut id = BlobHash::of(task.as_bytes()).to_hex();
+            id.truncate(16);
+            let same = found.iter().filter(|(_, other)| other.starts_with(&id)).count();
+            if same > 0 {
+                id.push_str(&format!("-{}", same + 1));
+            }
+            found.push((index, id));
+        }
+        found
+    }
+}
+
 /// A block of a section. HTML is sanitised at import; formulas are MathML.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
@@ -285,4 +305,38 @@ pub struct CodeCheck {
     pub input: String,
     /// The output.
     pub output: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_keeps_its_id_in_other_editions() {
+        let code = |text: &str, output: Option<&str>| Block::Code {
+            language: "python".into(),
+            text: text.into(),
+            editable: true,
+            check: output.map(|o| CodeCheck { input: String::new(), output: o.into() }),
+        };
+        let body = |blocks| SectionBody { lang: "en".into(), dir: Dir::Ltr, blocks };
+        let first = body(vec![
+            code("a", Some("1\n")),
+            code("b", None),
+            code("c", Some("1\n")),
+            code("d", Some("2\n")),
+        ]);
+        let second = body(vec![
+            Block::RichText { html: "<p>New</p>".into() },
+            code("other", Some("1\n")),
+            code("c", Some("1\n")),
+            code("d", Some("3\n")),
+        ]);
+        let (first, second) = (first.programs(), second.programs());
+        assert_eq!(first.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2, 3]);
+        assert_eq!(second.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!((&first[0].1, &first[1].1), (&second[0].1, &second[1].1));
+        assert_eq!(first[1].1, format!("{}-2", first[0].1));
+        assert_ne!(first[2].1, second[2].1);
+    }
 }

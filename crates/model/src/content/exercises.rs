@@ -11,7 +11,7 @@ use ts_rs::TS;
 use super::{
     block::{AudioRef, ImageRef},
     grading::{QuestionResult, check_answer},
-    quiz::{Choice, Question, QuestionKind, Quiz, Response},
+    quiz::{Choice, Question, QuestionKind, Quiz, Response, ResultFeedback},
     story::{Page, Sentence, Story, VocabularyEntry, WordSpan},
     typed::TextRules,
 };
@@ -194,6 +194,7 @@ fn match_pairs(story: &Story, mut random: Random) -> Option<Exercise> {
             image: None,
             audio: None,
             explanation: String::new(),
+            result_feedback: ResultFeedback::default(),
             hints: Vec::new(),
             hint_penalty: 0,
             kind: QuestionKind::Match { pairs },
@@ -241,6 +242,7 @@ impl<'a> Deriver<'a> {
                 image: None,
                 audio: None,
                 explanation: String::new(),
+                result_feedback: ResultFeedback::default(),
                 hints: Vec::new(),
                 hint_penalty: 0,
                 kind: question,

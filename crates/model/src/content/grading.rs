@@ -8,7 +8,7 @@ use ts_rs::TS;
 use super::{
     numeric::{NumberProblem, grade_number},
     quiz::{Gap, GivenAnswer, Question, QuestionKind, Quiz, Response},
-    typed::{TextMatch, match_text},
+    typed::{TextMatch, grade_text},
 };
 use crate::{Slug, text::fold_exact};
 
@@ -157,11 +157,11 @@ fn check(kind: &QuestionKind, response: &Response, lang: &str) -> (Share, Vec<Pa
                 .enumerate()
                 .map(|(at, accepted)| {
                     let typed = texts.get(at).map_or("", String::as_str);
-                    let matched = match_text(accepted, typed, *exact, lang);
+                    let graded = grade_text(rules, (at, accepted), typed, *exact, lang);
                     PartResult {
-                        percent: rules.percent(matched),
-                        matched,
-                        feedback: rules.feedback(matched).to_owned(),
+                        percent: graded.percent,
+                        matched: graded.matched,
+                        feedback: graded.feedback.to_owned(),
                         problem: None,
                     }
                 })

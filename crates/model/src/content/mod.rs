@@ -35,7 +35,7 @@ pub use manifest::{
 pub use numeric::{AcceptedNumber, NumberProblem, NumberResult, ReadingChoice, UnitPolicy};
 pub use quiz::{
     Choice, Gap, GivenAnswer, Pool, Question, QuestionKind, Quiz, Region, RegionShape, Response,
-    ReviewPolicy,
+    ResultFeedback, ReviewPolicy,
 };
 pub use story::{Page, Sentence, Story, StoryQuiz, VocabularyEntry, WordSpan};
-pub use typed::{TextMatch, TextRule, TextRules};
+pub use typed::{TextMatch, TextRule, TextRules, TypedAnswer};

@@ -102,6 +102,10 @@ pub struct Question {
     /// Sanitised inline HTML, shown after the answer.
     #[serde(default)]
     pub explanation: String,
+    /// Shown after the answer, by its result.
+    #[serde(default, skip_serializing_if = "ResultFeedback::is_empty")]
+    #[ts(as = "Option<ResultFeedback>", optional)]
+    pub result_feedback: ResultFeedback,
     /// Sanitised inline HTML, shown one after the other if the learner asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<String>>", optional)]
@@ -130,6 +134,8 @@ impl<'de> Deserialize<'de> for Question {
             #[serde(default)]
             explanation: String,
             #[serde(default)]
+            result_feedback: ResultFeedback,
+            #[serde(default)]
             hints: Vec<String>,
             #[serde(default)]
             hint_penalty: u8,
@@ -144,11 +150,37 @@ impl<'de> Deserialize<'de> for Question {
             image: fields.image,
             audio: fields.audio,
             explanation: fields.explanation,
+            result_feedback: fields.result_feedback,
             hints: fields.hints,
             hint_penalty: fields.hint_penalty,
             kind: serde_json::from_value(Value::Object(fields.kind))
                 .unwrap_or(QuestionKind::Unknown),
         })
+    }
+}
+
+/// What the learner is told about an answer with all, a part or none of the points: sanitised inline HTML, or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultFeedback {
+    /// All points.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub right: String,
+    /// A part of the points.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub partly: String,
+    /// No points.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub wrong: String,
+}
+
+impl ResultFeedback {
+    /// Returns true if nothing is said about any result.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

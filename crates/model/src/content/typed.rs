@@ -35,6 +35,27 @@ pub struct TextRules {
     /// An answer with one typing error.
     #[serde(default)]
     pub nearly: TextRule,
+    /// For each blank, the texts about which the author says something, or which give a part of the points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<Vec<TypedAnswer>>>", optional)]
+    pub answers: Vec<Vec<TypedAnswer>>,
+}
+
+/// A typed text that the author expected, right or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TypedAnswer {
+    /// The text; `None` for every other text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub text: Option<String>,
+    /// Percentage of the points, 0 to 100.
+    #[serde(default)]
+    pub percent: u8,
+    /// Inline HTML shown with such an answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub feedback: String,
 }
 
 /// How much an answer counts that is not quite right.
@@ -72,6 +93,61 @@ impl TextRules {
             TextMatch::Nearly => &self.nearly.feedback,
             TextMatch::Wrong => "",
         }
+    }
+    /// Returns what the author says about this text in a blank.
+    fn answer(&self, blank: usize, typed: &str, exact: bool, lang: &str) -> Option<&TypedAnswer> {
+        let known = |a: &&TypedAnswer| {
+            a.text.as_ref().is_some_and(|text| is_same_answer(text, typed, exact, lang))
+        };
+        self.answers.get(blank)?.iter().find(known)
+    }
+    /// Returns what the author says about every other text in a blank.
+    fn other_answer(&self, blank: usize) -> Option<&TypedAnswer> {
+        self.answers.get(blank)?.iter().find(|a| a.text.is_none())
+    }
+}
+
+/// A typed text of a blank that is graded: how it matches, its percentage of the points, and the feedback.
+pub(super) struct GradedText<'r> {
+    pub matched: TextMatch,
+    pub percent: u8,
+    pub feedback: &'r str,
+}
+
+/// Grades the text of a blank. `accepted`: the spellings of the blank with this number.
+pub(super) fn grade_text<'r>(
+    rules: &'r TextRules,
+    (blank, accepted): (usize, &[String]),
+    typed: &str,
+    exact: bool,
+    lang: &str,
+) -> GradedText<'r> {
+    let matched = match_text(accepted, typed, exact, lang);
+    let by_rule =
+        GradedText { matched, percent: rules.percent(matched), feedback: rules.feedback(matched) };
+    let is_empty = typed.trim().is_empty();
+    match rules.answer(blank, typed, exact, lang).filter(|_| !is_empty) {
+        Some(own) if matched == TextMatch::Right => {
+            let feedback = if own.feedback.is_empty() { by_rule.feedback } else { &own.feedback };
+            GradedText { feedback, ..by_rule }
+        }
+        // A wrong answer that the author expected is not taken for a typing error.
+        Some(own) => GradedText {
+            matched: TextMatch::Wrong,
+            percent: own.percent.min(100),
+            feedback: &own.feedback,
+        },
+        None => match rules.other_answer(blank) {
+            Some(other)
+                if !is_empty
+                    && matched != TextMatch::Right
+                    && by_rule.percent <= other.percent
+                    && by_rule.feedback.is_empty() =>
+            {
+                GradedText { matched, percent: other.percent.min(100), feedback: &other.feedback }
+            }
+            _ => by_rule,
+        },
     }
 }
 
@@ -129,10 +205,52 @@ mod tests {
             right: "yes".into(),
             accent: rule(100, "accent"),
             nearly: rule(50, "nearly"),
+            ..TextRules::default()
         };
         let all = [TextMatch::Right, TextMatch::Accent, TextMatch::Nearly, TextMatch::Wrong];
         assert_eq!(all.map(|m| rules.percent(m)), [100, 100, 50, 0]);
         assert_eq!(all.map(|m| rules.feedback(m)), ["yes", "accent", "nearly", ""]);
         assert_eq!(all.map(|m| TextRules::default().percent(m)), [100, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_author_says_something_about_single_texts() {
+        let answer = |text: Option<&str>, percent, feedback: &str| TypedAnswer {
+            text: text.map(str::to_owned),
+            percent,
+            feedback: feedback.to_owned(),
+        };
+        let rules = TextRules {
+            right: "right".into(),
+            nearly: TextRule { percent: 0, feedback: "spelling".into() },
+            answers: vec![
+                vec![],
+                vec![
+                    answer(Some("Berlin"), 100, "the capital"),
+                    answer(Some("Bonn"), 50, "until 1990"),
+                    answer(Some("Merlin"), 0, "a bird"),
+                    answer(None, 10, "no"),
+                ],
+            ],
+            ..TextRules::default()
+        };
+        let accepted = ["Berlin".to_owned(), "Spree-Athen".to_owned()];
+        for (blank, typed, matched, percent, feedback) in [
+            (1, " berlin ", TextMatch::Right, 100, "the capital"),
+            (1, "spree-athen", TextMatch::Right, 100, "right"),
+            (1, "BONN", TextMatch::Wrong, 50, "until 1990"),
+            // One letter from the right answer, but the author expected it.
+            (1, "Merlin", TextMatch::Wrong, 0, "a bird"),
+            (1, "Berlim", TextMatch::Nearly, 0, "spelling"),
+            (1, "Bérlin", TextMatch::Accent, 10, "no"),
+            (1, "Rome", TextMatch::Wrong, 10, "no"),
+            (1, " ", TextMatch::Wrong, 0, ""),
+            (0, "Bonn", TextMatch::Wrong, 0, ""),
+            (2, "Bonn", TextMatch::Wrong, 0, ""),
+        ] {
+            let graded = grade_text(&rules, (blank, &accepted), typed, false, "de");
+            let found = (graded.matched, graded.percent, graded.feedback);
+            assert_eq!(found, (matched, percent, feedback), "{blank} {typed:?}");
+        }
     }
 }

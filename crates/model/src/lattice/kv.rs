@@ -20,7 +20,9 @@ pub const REVIEW: &str = "review";
 pub const PARAMS: &str = "params";
 /// Namespace of the exercises after a story. The key is `story#run` or `story#run/exercise`; see `carrel-learning`.
 pub const EXERCISE: &str = "exercise";
-/// Separates the id of the story from that of the run.
+/// Namespace of the programs in sections that printed what was asked. The key is `section#program`; the value is `true`.
+pub const PROGRAM: &str = "program";
+/// Separates the id of the story or section from that of the run or program.
 pub const EXERCISE_SEPARATOR: char = '#';
 /// Namespace of the starts of sentences that a learner corrected. The key is the hash of the recording; the value is a
 /// list of milliseconds or `null`.
@@ -53,8 +55,8 @@ pub struct Kv {
     pub extra: Extra,
 }
 impl Kv {
-    /// Returns the story of a register in `EXERCISE`.
-    pub fn exercise_story(&self) -> Option<ItemId> {
+    /// Returns the story of a register in `EXERCISE`, or the section of one in `PROGRAM`.
+    pub fn exercise_item(&self) -> Option<ItemId> {
         ItemId::new(self.key.split_once(EXERCISE_SEPARATOR)?.0).ok()
     }
     /// Returns the canonical bytes of all fields.

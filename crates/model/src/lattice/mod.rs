@@ -23,8 +23,8 @@ pub use attempt::{Answer, Attempt, Grade};
 pub use day::{DAY_MS, date_of_day, day_of_date, row_time, study_day};
 pub use extra::Extra;
 pub use kv::{
-    CARD, Decision, DecisionStatus, ENROLMENT, EXERCISE, EXERCISE_SEPARATOR, Kv, PARAMS, REVIEW,
-    TIMING, WORD,
+    CARD, Decision, DecisionStatus, ENROLMENT, EXERCISE, EXERCISE_SEPARATOR, Kv, PARAMS, PROGRAM,
+    REVIEW, TIMING, WORD,
 };
 pub use note::{NoteLife, NoteRevision};
 pub use progress::{ItemKind, Position, Progress};

@@ -4,7 +4,7 @@
 
 use carrel_model::{
     ItemId, Slug,
-    content::{Choice, Dir, Question, QuestionKind, Quiz, ReviewPolicy},
+    content::{Choice, Dir, Question, QuestionKind, Quiz, ResultFeedback, ReviewPolicy},
     text::language,
 };
 
@@ -121,6 +121,7 @@ fn question(
     let points = fields.integer("points", 1..=1000).map_or(1, |n| n.value);
     let explanation =
         fields.text("explanation").map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
+    let result_feedback = result_feedback(&fields, &texts);
     let kind = fields.one_of("kind", &KINDS);
     pools.add(&fields, id.as_ref(), points);
     let (hints, hint_penalty) = hints(&fields, &texts);
@@ -179,6 +180,7 @@ fn question(
         image,
         audio,
         explanation,
+        result_feedback,
         hints,
         hint_penalty,
         kind: compiled?,
@@ -274,6 +276,18 @@ fn hints(fields: &Fields<'_>, texts: &Texts<'_>) -> (Vec<String>, u8) {
         fields.strings("hints").iter().map(|t| texts.prompt(t.value, t.line)).collect();
     let penalty = fields.integer("hintPenalty", 0..=100).map_or(0, |n| n.value);
     (hints, u8::try_from(penalty).unwrap_or(100))
+}
+
+/// Compiles what the learner is told about an answer with all, a part or none of the points.
+fn result_feedback(fields: &Fields<'_>, texts: &Texts<'_>) -> ResultFeedback {
+    let inner = fields
+        .node("resultFeedback")
+        .and_then(|node| fields.inner(node, "the feedback to the result of a question"));
+    let Some(inner) = inner else { return ResultFeedback::default() };
+    let text = |key| inner.text(key).map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
+    let (right, partly, wrong) = (text("right"), text("partly"), text("wrong"));
+    inner.finish();
+    ResultFeedback { right, partly, wrong }
 }
 
 /// Compiles a statement that is true or false to two choices in the language of the quiz.

@@ -5,6 +5,7 @@ import type { Choice } from "./Choice";
 import type { Gap } from "./Gap";
 import type { ImageRef } from "./ImageRef";
 import type { Region } from "./Region";
+import type { ResultFeedback } from "./ResultFeedback";
 import type { Slug } from "./Slug";
 import type { TextRules } from "./TextRules";
 import type { UnitPolicy } from "./UnitPolicy";
@@ -38,6 +39,10 @@ audio?: AudioRef,
  * Sanitised inline HTML, shown after the answer.
  */
 explanation: string, 
+/**
+ * Shown after the answer, by its result.
+ */
+resultFeedback?: ResultFeedback, 
 /**
  * Sanitised inline HTML, shown one after the other if the learner asks.
  */

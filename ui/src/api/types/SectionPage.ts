@@ -4,6 +4,7 @@ import type { Freshness } from "./Freshness";
 import type { ItemId } from "./ItemId";
 import type { ItemProgress } from "./ItemProgress";
 import type { Neighbour } from "./Neighbour";
+import type { ProgramExercise } from "./ProgramExercise";
 import type { QuizRef } from "./QuizRef";
 import type { SectionBody } from "./SectionBody";
 import type { SectionType } from "./SectionType";
@@ -23,4 +24,8 @@ bodyHash: BlobHash,
 /**
  * The quiz of a section of type QUIZ or ASSESSMENT.
  */
-quiz: QuizRef | null, progress: ItemProgress, previous: Neighbour | null, next: Neighbour | null, freshness: Freshness, };
+quiz: QuizRef | null, 
+/**
+ * The programs that learners have to write in this section.
+ */
+programs: Array<ProgramExercise>, progress: ItemProgress, previous: Neighbour | null, next: Neighbour | null, freshness: Freshness, };

@@ -38,11 +38,22 @@ const messages: Record<string, Key> = {
   other_server: "bundle.error.otherServer",
   unclaimed: "bundle.error.unclaimed",
   busy: "bundle.error.busy",
-  not_converted: "bundle.error.notConverted",
+};
+
+/** Messages for a file of another program that cannot be converted, by the code of its first problem. */
+const problems: Record<string, Key> = {
+  "import-broken": "bundle.notConverted.broken",
+  "import-empty": "bundle.notConverted.empty",
+  "import-limit": "bundle.notConverted.limit",
+  "import-newer": "bundle.notConverted.newer",
+  "import-protected": "bundle.notConverted.protected",
+  "import-xml": "bundle.notConverted.xml",
+  unreadable: "bundle.error.unreadable",
 };
 
 /** Returns why a file was not exported or imported, and what to do. */
 export function transferErrorText(reason: string, subject: string): string {
+  if (reason === "not_converted") return t(problems[subject] ?? "bundle.notConverted.other", { name: subject });
   const key = messages[reason];
   return key ? t(key, { name: subject || t("bundle.unnamed") }) : t("bundle.error.damaged", { name: subject });
 }

@@ -6,6 +6,7 @@ use crate::course::media::{MediaFolder, is_image};
 use crate::error::{Refusal, Result};
 use crate::html::markdown::{Converted, Loss, MediaFile, Resolver, TextOptions, convert};
 use crate::html::{Element, Node, Syntax, is_markup, parse, plain};
+use crate::remark::RemarkCode;
 
 /// A prompt with what is shown beside it.
 pub(super) struct Prompt {
@@ -60,7 +61,7 @@ impl<'q> Texts<'q> {
             context.item.changed(loss.reason());
         }
         if text.format == TextFormat::Markdown {
-            context.item.changed("a Markdown text with links or HTML is shown as plain text");
+            context.item.changed(RemarkCode::MarkdownAsText);
         }
         Ok(converted)
     }
@@ -95,9 +96,7 @@ impl<'q> Texts<'q> {
                 _ => true,
             };
             if is_second {
-                context.item.changed(
-                    "a question can show one picture and one recording; others were removed",
-                );
+                context.item.changed(RemarkCode::OneMedium);
             }
         }
         Ok(prompt)
@@ -127,7 +126,7 @@ impl<'q> Texts<'q> {
         let options = TextOptions { prompt: true, ..TextOptions::default() };
         let converted = self.convert(text, options, context)?;
         if !converted.media.is_empty() {
-            context.item.changed("a picture or recording of a feedback was removed");
+            context.item.changed(RemarkCode::FeedbackMedium);
         }
         Ok(converted.markdown)
     }

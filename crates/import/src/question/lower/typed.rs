@@ -3,9 +3,11 @@
 use carrel_model::text::parse_unit;
 use serde_json::{Map, Value, json};
 
-use super::{Context, FULL, Mapped, Texts, choices, report_feedback, spellings};
+use super::text::plain_text;
+use super::{Context, FULL, Mapped, Texts, choices};
 use crate::error::Result;
-use crate::question::{ClozeGap, Number, NumericAnswer};
+use crate::question::{Answer, ClozeGap, Number, NumericAnswer};
+use crate::remark::RemarkCode;
 use crate::report::Level;
 
 /// Any number.
@@ -24,11 +26,8 @@ pub(super) fn numbers(
     let mut list = Vec::new();
     for answer in answers {
         let feedback = texts.feedback(&answer.feedback, context)?;
-        let percent = answer.weight.round().clamp(0.0, 100.0);
-        if (percent - answer.weight).abs() > 0.01 {
-            context.item.changed(format!("{} % of the points became {percent} %", answer.weight));
-        }
-        if percent == 0.0 && feedback.is_empty() {
+        let percent = whole_percent(answer.weight, context);
+        if percent == 0 && feedback.is_empty() {
             continue;
         }
         for (unit, factor) in &units {
@@ -36,8 +35,8 @@ pub(super) fn numbers(
             if !unit.is_empty() {
                 fields.insert("unit".to_owned(), json!(unit));
             }
-            if percent < 100.0 {
-                fields.insert("percent".to_owned(), json!(percent as u32));
+            if percent < 100 {
+                fields.insert("percent".to_owned(), json!(percent));
             }
             if !feedback.is_empty() {
                 fields.insert("feedback".to_owned(), json!(feedback));
@@ -46,7 +45,7 @@ pub(super) fn numbers(
         }
     }
     if !answers.iter().any(|a| a.weight >= FULL) || list.len() > super::MAX_PARTS {
-        context.item.lower(Level::KeptAsText, "no number gives all points, or there are too many");
+        context.item.lower(Level::KeptAsText, RemarkCode::NoFullNumber);
         return Ok(None);
     }
     let policy = match (units[0].0.is_empty(), unit_required) {
@@ -56,6 +55,64 @@ pub(super) fn numbers(
     };
     let fields = [("answers".to_owned(), json!(list)), ("units".to_owned(), json!(policy))];
     Ok(Some(Map::from_iter(fields)))
+}
+
+/// Returns a weight as a percentage of a quiz, and reports a difference.
+fn whole_percent(weight: f64, context: &mut Context<'_>) -> u32 {
+    let percent = weight.round().clamp(0.0, 100.0);
+    if (percent - weight).abs() > 0.01 && weight > 0.0 {
+        context.item.changed(RemarkCode::PercentRounded.with("from", weight).with("to", percent));
+    }
+    percent as u32
+}
+
+/// Returns the spellings of a typed text, with the feedback to each and those for a part of the points. `None` if none
+/// gives all points. Reports answers that are not accepted any more.
+pub(super) fn spellings(
+    answers: &[Answer],
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Vec<Value>>> {
+    let mut seen: Vec<String> = Vec::new();
+    let (mut list, mut has_right) = (Vec::new(), false);
+    for answer in answers {
+        let feedback = texts.feedback(&answer.feedback, context)?;
+        let percent = whole_percent(answer.weight, context);
+        if percent == 0 && feedback.is_empty() {
+            continue;
+        }
+        let text = plain_text(&answer.text);
+        let is_any = text == "*";
+        // In Moodle, * stands for any text and \* for the character.
+        let has_wildcard = !is_any && text.replace("\\*", "").contains('*');
+        let text = text.replace("\\*", "*");
+        if has_wildcard {
+            context.item.changed(RemarkCode::Wildcard.with("answer", text));
+            continue;
+        }
+        // As in Moodle, the first of equal answers counts.
+        if text.is_empty() || seen.contains(&text) {
+            continue;
+        }
+        seen.push(text.clone());
+        has_right |= percent == 100 && !is_any;
+        let mut fields = Map::new();
+        if !feedback.is_empty() {
+            fields.insert("feedback".to_owned(), json!(feedback));
+        }
+        if percent < 100 || is_any {
+            fields.insert("percent".to_owned(), json!(percent));
+        }
+        list.push(match (is_any, fields.is_empty()) {
+            (false, true) => json!(text),
+            (false, false) => {
+                fields.insert("text".to_owned(), json!(text));
+                Value::Object(fields)
+            }
+            (true, _) => Value::Object(fields),
+        });
+    }
+    Ok(has_right.then_some(list))
 }
 
 /// Returns the units that have to be listed: without those that follow from the first one. One empty name if there are
@@ -102,7 +159,7 @@ pub(super) fn cloze(
     context: &mut Context<'_>,
 ) -> Result<Option<Mapped>> {
     if gaps.is_empty() {
-        context.item.lower(Level::KeptAsText, "the text has no gap");
+        context.item.lower(Level::KeptAsText, RemarkCode::NoGap);
         return Ok(None);
     }
     let short = |gap: &ClozeGap| match gap {
@@ -113,7 +170,7 @@ pub(super) fn cloze(
     let mut mapped = if first.is_some() && gaps.iter().all(|gap| short(gap) == first) {
         let mut blanks = Vec::new();
         for gap in gaps {
-            let Some(fields) = typed_gap(gap, context) else { return Ok(None) };
+            let Some(fields) = typed_gap(gap, texts, context)? else { return Ok(None) };
             blanks.push(fields["accepted"].clone());
         }
         let mut mapped = Mapped::new("fill", json!({ "blanks": blanks }));
@@ -134,13 +191,16 @@ pub(super) fn cloze(
 }
 
 /// Returns the fields of a gap for a typed text; `None` if the question is kept as text.
-fn typed_gap(gap: &ClozeGap, context: &mut Context<'_>) -> Option<Map<String, Value>> {
-    let ClozeGap::Short { answers, case, .. } = gap else { return None };
-    let Some(accepted) = spellings(answers, context) else {
-        context.item.lower(Level::KeptAsText, "a gap has no answer that can be compared");
-        return None;
+fn typed_gap(
+    gap: &ClozeGap,
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Map<String, Value>>> {
+    let ClozeGap::Short { answers, case, .. } = gap else { return Ok(None) };
+    let Some(accepted) = spellings(answers, texts, context)? else {
+        context.item.lower(Level::KeptAsText, RemarkCode::GapNotComparable);
+        return Ok(None);
     };
-    report_feedback(answers.iter().map(|a| &a.feedback), context);
     let mut fields = Map::from_iter([
         ("kind".to_owned(), json!("type")),
         ("accepted".to_owned(), json!(accepted)),
@@ -148,7 +208,7 @@ fn typed_gap(gap: &ClozeGap, context: &mut Context<'_>) -> Option<Map<String, Va
     if *case {
         fields.insert("exact".to_owned(), json!(true));
     }
-    Some(fields)
+    Ok(Some(fields))
 }
 
 fn gap(
@@ -157,7 +217,7 @@ fn gap(
     context: &mut Context<'_>,
 ) -> Result<Option<Map<String, Value>>> {
     let (fields, points) = match gap {
-        ClozeGap::Short { points, .. } => (typed_gap(gap, context), points),
+        ClozeGap::Short { points, .. } => (typed_gap(gap, texts, context)?, points),
         ClozeGap::Numerical { points, answers } => {
             let fields = numbers(answers, &[], false, texts, context)?.map(|mut fields| {
                 fields.insert("kind".to_owned(), json!("number"));
@@ -169,7 +229,7 @@ fn gap(
             let fields = choices(true, answers, texts, context)?.map(|mapped| mapped.fields);
             let fields = fields.and_then(|mut fields| {
                 if fields["kind"] != json!("single") {
-                    let reason = "several choices of a gap are right";
+                    let reason = RemarkCode::GapSeveralRight;
                     context.item.lower(Level::KeptAsText, reason);
                     return None;
                 }
@@ -179,7 +239,7 @@ fn gap(
             (fields, points)
         }
         ClozeGap::Choice { .. } => {
-            let reason = "a gap of which several choices must be chosen is not supported";
+            let reason = RemarkCode::GapMultiple;
             context.item.lower(Level::KeptAsText, reason);
             return Ok(None);
         }

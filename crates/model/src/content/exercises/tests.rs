@@ -178,6 +178,7 @@ fn kinds_that_the_quiz_of_the_story_has_are_left_out() {
         image: None,
         audio: None,
         explanation: String::new(),
+        result_feedback: ResultFeedback::default(),
         hints: Vec::new(),
         hint_penalty: 0,
         kind,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::content::{AcceptedNumber, Choice, TextRule, TextRules, UnitPolicy};
+use crate::content::{AcceptedNumber, Choice, ResultFeedback, TextRule, TextRules, UnitPolicy};
 
 fn slug(s: &str) -> Slug {
     Slug::new(s).unwrap()
@@ -12,6 +12,7 @@ fn question(points: u32, kind: QuestionKind) -> Question {
         image: None,
         audio: None,
         explanation: String::new(),
+        result_feedback: ResultFeedback::default(),
         hints: Vec::new(),
         hint_penalty: 0,
         kind,

@@ -1,7 +1,7 @@
 //! Compiles the kinds of questions whose answers are typed: blanks, numbers, and texts with gaps of several kinds.
 
 use carrel_model::{
-    content::{AcceptedNumber, Gap, QuestionKind, TextRule, TextRules, UnitPolicy},
+    content::{AcceptedNumber, Gap, QuestionKind, TextRule, TextRules, TypedAnswer, UnitPolicy},
     text::{fold_exact, parse_unit},
 };
 
@@ -19,30 +19,50 @@ const UNITS: [(&str, UnitPolicy); 3] = [
 /// Compiles a fill-in question with this number of blanks in its prompt.
 pub(super) fn fill(fields: &Fields<'_>, texts: &Texts<'_>, blanks: usize) -> Option<QuestionKind> {
     let exact = fields.bool("exact");
-    let rules = rules(fields, texts);
+    let mut rules = rules(fields, texts);
     let Some(node) = fields.node("blanks") else {
         fields.missing("blanks");
         return None;
     };
     let list = fields.list("blanks");
-    let accepted: Vec<_> = list.iter().map(|node| spellings(node, fields)).collect();
+    let (accepted, answers): (Vec<_>, Vec<_>) =
+        list.iter().map(|node| spellings(node, fields, texts)).unzip();
     check_blanks(fields, node, "blanks", blanks, accepted.len());
+    rules.answers = without_empty(answers);
     Some(QuestionKind::Fill { blanks: accepted, exact, rules })
 }
 
-/// Compiles the accepted spellings of a blank: a string, or a list of strings.
-fn spellings(node: &Node, fields: &Fields<'_>) -> Vec<String> {
-    let mut spellings = Vec::new();
+/// Returns the answers of the blanks; no list at all if there are none, so that such a quiz keeps its bytes.
+fn without_empty(answers: Vec<Vec<TypedAnswer>>) -> Vec<Vec<TypedAnswer>> {
+    if answers.iter().all(Vec::is_empty) { Vec::new() } else { answers }
+}
+
+/// Compiles the spellings of a blank: a string, or a list of strings and of objects with a percentage and feedback.
+/// Returns those for all points, and the objects.
+fn spellings<'a>(
+    node: &'a Node,
+    fields: &Fields<'a>,
+    texts: &Texts<'_>,
+) -> (Vec<String>, Vec<TypedAnswer>) {
+    let (mut spellings, mut answers) = (Vec::new(), Vec::new());
     match &node.value {
         Value::Text(text) => spellings.push(fold_exact(text)),
-        Value::List(texts) => {
-            for text in texts {
-                match &text.value {
+        Value::List(list) => {
+            for entry in list {
+                match &entry.value {
                     Value::Text(text) => spellings.push(fold_exact(text)),
+                    Value::Object(_) => {
+                        let Some(answer) = typed_answer(entry, fields, texts) else { continue };
+                        spellings.extend(answer.text.clone().filter(|_| answer.percent == 100));
+                        answers.push(answer);
+                    }
                     other => fields.error(
-                        text.line,
+                        entry.line,
                         "wrong-type",
-                        format!("an accepted spelling must be a string, not {}", other.kind()),
+                        format!(
+                            "an accepted spelling must be a string or an object, not {}",
+                            other.kind()
+                        ),
                         "",
                     ),
                 }
@@ -63,7 +83,23 @@ fn spellings(node: &Node, fields: &Fields<'_>) -> Vec<String> {
             "write at least one",
         );
     }
-    spellings
+    (spellings, answers)
+}
+
+/// Compiles `{ "text": "lake", "percent": 50, "feedback": "..." }`; without `text` it is every other text.
+fn typed_answer<'a>(node: &'a Node, fields: &Fields<'a>, texts: &Texts<'_>) -> Option<TypedAnswer> {
+    let inner = fields.inner(node, "a typed answer")?;
+    let text = inner.text("text").map(|text| fold_exact(text.value));
+    let default = if text.is_some() { 100 } else { 0 };
+    let percent = inner.integer("percent", 0..=100).map_or(default, |n| n.value);
+    let feedback = inner.text("feedback").map(|t| texts.prompt(t.value, t.line));
+    let line = inner.line;
+    inner.finish();
+    if text.as_ref().is_some_and(String::is_empty) {
+        fields.error(line, "empty", "the text of a typed answer is empty".to_owned(), "");
+    }
+    let percent = u8::try_from(percent).unwrap_or(100);
+    Some(TypedAnswer { text, percent, feedback: feedback.unwrap_or_default() })
 }
 
 /// Reports a prompt without blanks, or with another number of them than the list has.
@@ -99,6 +135,7 @@ fn rules(fields: &Fields<'_>, texts: &Texts<'_>) -> TextRules {
         right,
         accent: rule(fields, texts, "accent"),
         nearly: rule(fields, texts, "nearly"),
+        answers: Vec::new(),
     }
 }
 
@@ -279,10 +316,12 @@ fn gap<'a>(node: &'a Node, fields: &Fields<'a>, texts: &Texts<'_>) -> Option<Gap
         Some(0) => choices(&inner, texts, true),
         Some(1) => {
             let exact = inner.bool("exact");
-            let rules = rules(&inner, texts);
+            let mut rules = rules(&inner, texts);
             match inner.node("accepted") {
                 Some(node) => {
-                    Some(QuestionKind::Fill { blanks: vec![spellings(node, &inner)], exact, rules })
+                    let (accepted, answers) = spellings(node, &inner, texts);
+                    rules.answers = without_empty(vec![answers]);
+                    Some(QuestionKind::Fill { blanks: vec![accepted], exact, rules })
                 }
                 None => {
                     inner.missing("accepted");

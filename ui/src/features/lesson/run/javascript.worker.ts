@@ -10,6 +10,9 @@ import { fence } from "./fence";
 import { MAX_MEMORY, MAX_RUN_MS, MAX_STACK, type RunMessage, type RunRequest } from "./messages";
 import { Output } from "./output";
 
+/** What QuickJS says of a program that was interrupted. */
+const INTERRUPTED = "InternalError: interrupted";
+
 const post = self.postMessage.bind(self);
 const send = (message: RunMessage): void => post(message);
 
@@ -31,17 +34,19 @@ async function run({ wasm, code, input }: RunRequest): Promise<string> {
   runtime.setMemoryLimit(MAX_MEMORY);
   runtime.setMaxStackSize(MAX_STACK);
   let isFull = false;
+  let isStopped = false;
   const isLate = shouldInterruptAfterDeadline(Date.now() + MAX_RUN_MS);
-  runtime.setInterruptHandler((vm) => isFull || isLate(vm));
+  runtime.setInterruptHandler((vm) => (isStopped ||= isFull || isLate(vm) === true));
   const context = runtime.newContext();
   const output = new Output(send);
   const print = (text: string): void => void (isFull ||= !output.add(text + "\n"));
   addFunctions(context, print, input);
   const result = context.evalCode(code, "program.js");
-  // Promises of the program.
-  if (!result.error) runtime.executePendingJobs();
-  let error = "";
-  if (result.error) error = describe(context.dump(result.error));
+  // Promises of the program. They are interrupted at the limit, too, and catch that.
+  const failure = result.error ?? runtime.executePendingJobs().error;
+  let error = isStopped ? INTERRUPTED : "";
+  // The text of a thrown object may be empty or fail; the program did not end by itself nevertheless.
+  if (failure) error = describe(context.dump(failure)) || "Error";
   output.flush();
   return error;
 }

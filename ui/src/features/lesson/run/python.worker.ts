@@ -45,7 +45,7 @@ async function run({ wasm, code, input }: RunRequest): Promise<string> {
     python.runPython(inputFunction(input));
     python.runPython(code);
   } catch (cause) {
-    error = describe(cause);
+    error = describe(cause) || "Error";
   }
   output.flush();
   return error;
