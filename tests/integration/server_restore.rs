@@ -153,7 +153,7 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
         fixture.day().await;
     }
     fixture.sync_all().await;
-    let options = restore::Options { replace: true, end_sign_ins: true };
+    let options = restore::Options { replace: true, end_sign_ins: true, keep_epoch: false };
     fixture.server.restore_with(&backup, options).await;
     let device = &mut fixture.devices[0].device;
     let rows = device.rows().await.values().filter(|r| !r.is_server_only()).count();
