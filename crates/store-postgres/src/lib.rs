@@ -15,6 +15,7 @@ mod engine;
 mod enrolment_tokens;
 mod epoch;
 mod error;
+mod external;
 mod jobs;
 mod messages;
 mod migrate;

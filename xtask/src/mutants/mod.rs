@@ -21,6 +21,7 @@ macro_rules! api {
 mod client;
 mod fonts;
 mod import;
+mod oidc;
 mod operations;
 mod package;
 mod policy;
@@ -63,6 +64,7 @@ const TABLES: &[&[Mutant]] = &[
     client::MUTANTS,
     fonts::MUTANTS,
     import::MUTANTS,
+    oidc::MUTANTS,
     policy::MUTANTS,
     postgres::MUTANTS,
     review::MUTANTS,

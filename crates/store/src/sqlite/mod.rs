@@ -6,6 +6,7 @@ mod accounts;
 mod catalogue;
 mod engine;
 mod enrolment_tokens;
+mod external;
 mod jobs;
 mod people;
 mod rows;
