@@ -304,6 +304,16 @@ ALTER TABLE sign_in_branch ADD CONSTRAINT sign_in_branch_sign_in_fkey
 ALTER TABLE token ADD CONSTRAINT token_sign_in_fkey
     FOREIGN KEY (tenant, sign_in) REFERENCES sign_in (tenant, id) ON DELETE CASCADE;
 
+-- Restricts a table with the column `tenant` to the tenant of the transaction. Each table is passed to it once.
+CREATE PROCEDURE restrict_to_tenant(name text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN tenant SET DEFAULT current_tenant()', name);
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY tenant ON %I USING (tenant = current_tenant())', name);
+END
+$$;
+
 -- The constant default gave the stored rows their tenant without a rewrite of the tables.
 DO $$
 DECLARE
@@ -314,10 +324,7 @@ BEGIN
         WHERE relnamespace = 'carrel'::regnamespace AND relkind = 'r'
             AND relname NOT IN ('schema_migration', 'tenant', 'cluster')
     LOOP
-        EXECUTE format('ALTER TABLE %I ALTER COLUMN tenant SET DEFAULT current_tenant()', name);
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format('CREATE POLICY tenant ON %I USING (tenant = current_tenant())', name);
+        CALL restrict_to_tenant(name);
     END LOOP;
 END
 $$;

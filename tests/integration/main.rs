@@ -1,6 +1,7 @@
 //! Tests of the complete client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md.
 
 mod assessment;
+mod browser_sign_in;
 mod bundle_faults;
 mod bundle_versions;
 mod bundles;

@@ -214,7 +214,7 @@ describe("a link", () => {
 
   it.each([
     ["too_long", "It is too long."],
-    ["token", "It contains no valid enrolment code."],
+    ["token", "It contains no valid code."],
     ["something new", "It is incomplete, or made for another version of Carrel."],
   ])("that is refused states why: %s", async (reason, message) => {
     const target = await open(amina, { kind: "refused", shown: "carrel://x", reason });

@@ -98,6 +98,7 @@ pub fn run(args: &[String]) -> Result {
     }
     setup::install_packages(&[Part::App, Part::E2e])?;
     setup::install_node_modules("ui")?;
+    setup::install_node_modules("tests/oidc")?;
     let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(run_step).collect();
     report(&done)
 }

@@ -41,7 +41,7 @@ pub use carrel_system as system;
 pub use carrel_update as update;
 
 pub use self::{
-    client::{Client, KeptWork, OpenFailure, Unsynced, updates_dir},
+    client::{BrowserSignInOptions, Client, KeptWork, OpenFailure, Unsynced, updates_dir},
     config::{Config, Space},
     error::{Error, ImportError, PinError, Result},
     open_account::OpenAccount,

@@ -107,6 +107,12 @@ commands! {
     app::check_server(CheckServer) -> ServerInfo;
     /// Signs in and opens the account.
     app::sign_in(SignIn) -> AppState;
+    /// Begins a sign-in with an identity provider: opens the system's browser, and returns the address that it opens.
+    app::begin_browser_sign_in(BeginBrowserSignIn) -> OpenUrl;
+    /// Finishes a sign-in in the browser with the code that it shows, and opens the account.
+    app::finish_browser_sign_in(FinishBrowserSignIn) -> AppState;
+    /// Forgets a sign-in in the browser.
+    app::cancel_browser_sign_in(Empty) -> Empty;
     /// Moves the open account to a new address of its server, which has to prove its identity. The session is kept.
     app::move_server(MoveServer) -> AppState;
     /// Creates an account on the server and opens it.

@@ -3,8 +3,8 @@
 use carrel_model::{ErrorCode, UserId};
 use carrel_people::PeopleError;
 
-use crate::enrolment_tokens::TokenRefusal;
 use crate::store::StoreError;
+use crate::{enrolment_tokens::TokenRefusal, external::ExternalRefusal};
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
@@ -32,6 +32,8 @@ pub enum DomainError {
     #[error("the account is suspended or disabled, or was deleted")]
     NotActive,
     #[error(transparent)]
+    External(#[from] ExternalRefusal),
+    #[error(transparent)]
     People(PeopleError),
 }
 
@@ -54,6 +56,7 @@ impl DomainError {
             Self::NotActive => ErrorCode::BadCredentials,
             Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
             Self::Token(refusal) => refusal.code(),
+            Self::External(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
@@ -61,6 +64,7 @@ impl DomainError {
             Self::Store(e) => e.hint(),
             Self::NoLogin(_) => "list the accounts with `user list`",
             Self::Token(_) => "ask for a new token, or sign in without one",
+            Self::External(refusal) => refusal.hint(),
             Self::NoToken(_) => "list the tokens with `token list`",
             Self::People(e) => e.hint(),
             _ => "",

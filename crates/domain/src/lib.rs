@@ -17,6 +17,7 @@ mod enrolment;
 pub mod enrolment_tokens;
 mod error;
 pub mod events;
+pub mod external;
 mod facts;
 pub mod jobs;
 pub mod people;

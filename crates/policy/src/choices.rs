@@ -76,6 +76,7 @@ choices! {
     /// Ways to start using the app, on the first screen.
     SignInMethod {
         Password = "password", "With the user name and password of an account on the server.";
+        Provider = "provider", "With a school account, in the browser, if the server offers it.";
         Registration = "registration", "By creating an account on the server.";
         Guest = "guest", "Without an account and without a server.";
     }

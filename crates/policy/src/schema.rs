@@ -196,7 +196,7 @@ pub const KEYS: &[Key] = &[
         name: "SignInMethods",
         group: Group::Server,
         kind: Kind::List(ItemKind::Choice(SignInMethod::CHOICES)),
-        default: r#"["password", "registration", "guest"]"#,
+        default: r#"["password", "provider", "registration", "guest"]"#,
         title: "Ways to sign in",
         description: "The ways to start that the first screen offers. All others are refused.",
         example: r#"["password"]"#,

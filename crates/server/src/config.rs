@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
 use crate::{
@@ -123,6 +124,8 @@ pub struct Settings {
     pub max_rows_per_learner: u64,
     /// Maximum total size of the rows of one learner, in MiB.
     pub max_mib_per_learner: u64,
+    /// Sign-in with an identity provider; none: with passwords and codes only.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Schedule of automatic backups.
@@ -177,6 +180,7 @@ impl Default for Settings {
             updates_dir: None,
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
+            oidc: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod jobs;
 mod key_file;
 pub use carrel_domain as domain;
 pub use carrel_domain::{blobs, clock, events, push_validation, signing, store, tokens};
+pub use carrel_oidc as oidc;
 pub use carrel_password as password;
 pub mod publish;
 pub mod rate_limits;

@@ -139,6 +139,8 @@ impl RouteLimit {
     pub const COURSES: Self = Self { name: "courses", requests: 1_000, window_ms: 15 * 60_000 };
     /// Uploads of a person.
     pub const UPLOADS: Self = Self { name: "uploads", requests: 10, window_ms: 3_600_000 };
+    /// Requests of a network for sign-ins with an identity provider; each sign-in has three.
+    pub const PROVIDER: Self = Self { name: "provider", requests: 600, window_ms: 15 * 60_000 };
     /// Failed sign-ins for one login from one network, or on one known device.
     const SIGN_INS: Self = Self { name: "sign-ins", requests: 5, window_ms: 60_000 };
 
@@ -152,7 +154,8 @@ pub struct RouteLimits(HashMap<&'static str, Box<dyn RateLimiter>>);
 
 impl RouteLimits {
     pub fn new(limiters: &dyn RateLimiters) -> Self {
-        let all = [RouteLimit::REQUESTS, RouteLimit::COURSES, RouteLimit::UPLOADS];
+        let all =
+            [RouteLimit::REQUESTS, RouteLimit::COURSES, RouteLimit::UPLOADS, RouteLimit::PROVIDER];
         Self(all.iter().map(|limit| (limit.name, limit.limiter(limiters))).collect())
     }
     /// Counts a request of a learner, or of a network if nobody is signed in: the learners of a class behind one router

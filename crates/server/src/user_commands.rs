@@ -1,5 +1,5 @@
-//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `enable`, `role`, `code`, `delete`,
-//! `list`.
+//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `enable`, `role`, `code`, `link`,
+//! `unlink`, `delete`, `list`.
 //!
 //! Not here: the rules of accounts (`domain::accounts`).
 
@@ -76,6 +76,24 @@ pub enum UserCommand {
         /// Days for which the code is valid, 1 to 90.
         #[arg(long, default_value_t = 7)]
         days: u32,
+    },
+    /// Link the account to a person at the identity provider, who signs in to it from then on.
+    Link {
+        login: String,
+        #[arg(long)]
+        data: PathBuf,
+        /// As the configuration of the server states it.
+        #[arg(long)]
+        issuer: String,
+        /// Value of the claim `sub`.
+        #[arg(long)]
+        subject: String,
+    },
+    /// Remove all links of the account to an identity provider.
+    Unlink {
+        login: String,
+        #[arg(long)]
+        data: PathBuf,
     },
     /// Delete the account with all its work. This cannot be undone.
     Delete {
@@ -175,6 +193,20 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
             let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
             data.store.issue_code(by, user.id, hash, days, now_ms).await?;
             println!("code for {}, for {days} days: {code}", user.login);
+            Ok(())
+        }
+        UserCommand::Link { login, data, issuer, subject } => {
+            let (data, user) = account(data, &login).await?;
+            let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
+            data.store.link_identity(by, user.id, (issuer, subject.clone()), now_ms).await?;
+            println!("linked {} to {subject}", user.login);
+            Ok(())
+        }
+        UserCommand::Unlink { login, data } => {
+            let (data, user) = account(data, &login).await?;
+            let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
+            let count = data.store.unlink_identities(by, user.id, now_ms).await?;
+            println!("removed {count} links of {}", user.login);
             Ok(())
         }
         UserCommand::Delete { login, data, yes } => {

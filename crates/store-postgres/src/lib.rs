@@ -17,6 +17,7 @@ mod engine;
 mod enrolment_tokens;
 mod epoch;
 mod error;
+mod external;
 mod jobs;
 mod messages;
 mod migrate;

@@ -28,6 +28,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "roster_reports", "0007_roster_reports"),
     migration!(8, "class_codes", "0008_class_codes"),
     migration!(9, "tenants", "0009_tenants"),
+    migration!(10, "external_sign_in", "0010_external_sign_in"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

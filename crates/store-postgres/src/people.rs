@@ -10,8 +10,8 @@ use carrel_roster::{
 use carrel_store::{
     Result, StoreError,
     tx::{
-        AuditRow, ClassKey, CodeRow, LoginKeys, PeopleTx, PersonKey, PersonRow, RosterImportRow,
-        member_role_of, member_role_text, state_of,
+        AuditRow, ClassKey, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey, PersonRow,
+        RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 use tokio_postgres::Row;
@@ -203,6 +203,7 @@ impl PeopleTx for PgTx<'_> {
             let sql = format!("DELETE FROM {table} WHERE user_id = $1");
             self.execute(&sql, &[&bytes(&id.0)])?;
         }
+        self.clear_external_identities(id)?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
         self.execute("DELETE FROM account WHERE id = $1", &[&bytes(&id.0)])?;
         let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (tenant, id) DO NOTHING";

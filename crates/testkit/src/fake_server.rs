@@ -238,6 +238,7 @@ impl FakeServerState {
             "/api/sync/pull" => self.pull(query),
             "/api/meta" => {
                 let meta = Meta {
+                    external_sign_in: Some("School account".to_owned()),
                     name: "Fake".into(),
                     version: "1".into(),
                     epoch: self.epoch.clone(),

@@ -22,6 +22,7 @@ mod client;
 mod content;
 mod fonts;
 mod import;
+mod oidc;
 mod operations;
 mod package;
 mod policy;
@@ -71,6 +72,7 @@ const TABLES: &[&[Mutant]] = &[
     content::MUTANTS,
     fonts::MUTANTS,
     import::MUTANTS,
+    oidc::MUTANTS,
     policy::MUTANTS,
     postgres::MUTANTS,
     review::MUTANTS,

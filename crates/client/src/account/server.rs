@@ -3,7 +3,8 @@
 //! Not here: the addresses (`address`), adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
 
 use carrel_model::wire::{
-    AdoptRequest, LoginRequest, LogoutRequest, Meta, RegisterRequest, TokenReply, identity_text,
+    AdoptRequest, LoginRequest, LogoutRequest, Meta, ProviderSignInRequest, RegisterRequest,
+    TokenReply, identity_text,
 };
 use carrel_net::{Error, Failure, Http, Reply, Request, Result, reply::ClassifiedReply};
 use carrel_system::{Clock, IdGen};
@@ -164,6 +165,15 @@ pub async fn register(
 /// Signs in. Returns `Error::Server` with the code `bad_credentials` if the login or password is wrong.
 pub async fn login(http: &dyn Http, address: &str, request: &LoginRequest) -> Result<TokenReply> {
     post(http, &format!("{address}/api/auth/login"), request).await
+}
+
+/// Finishes a sign-in in the browser. Returns `Error::Server` with the code `bad_credentials` if the code is wrong.
+pub async fn finish_provider_sign_in(
+    http: &dyn Http,
+    address: &str,
+    request: &ProviderSignInRequest,
+) -> Result<TokenReply> {
+    post(http, &format!("{address}/api/auth/oidc/redeem"), request).await
 }
 
 /// Assigns the work of an account that the server lost to the learner whose session `http` uses.

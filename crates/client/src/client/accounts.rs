@@ -90,7 +90,7 @@ impl Client {
         Ok((open, refused.filter(|_| token.is_some())))
     }
     /// Returns `token`, or else that of the organisation if the address is that of its server.
-    fn enrolment_token(&self, token: Option<&str>, address: &str) -> String {
+    pub(super) fn enrolment_token(&self, token: Option<&str>, address: &str) -> String {
         match token {
             Some(token) => token.to_owned(),
             None => self.shared.policies.enrolment_token(address).unwrap_or_default(),
@@ -163,7 +163,11 @@ impl Client {
         self.signed_in(&server, reply?).await
     }
 
-    async fn signed_in(&self, server: &ServerCheck, reply: TokenReply) -> Result<Arc<OpenAccount>> {
+    pub(super) async fn signed_in(
+        &self,
+        server: &ServerCheck,
+        reply: TokenReply,
+    ) -> Result<Arc<OpenAccount>> {
         let tokens = Tokens::from(&reply);
         let identity = self.identity(server).await;
         let _switching = self.switching.lock().await;
@@ -338,7 +342,7 @@ impl Client {
         self.changes().publish_one(Change::Account);
         Ok(())
     }
-    async fn store_pin(&self, id: &str, pin: Option<&str>) -> Result<()> {
+    pub(super) async fn store_pin(&self, id: &str, pin: Option<&str>) -> Result<()> {
         let (id, pin, ids) = (id.to_owned(), pin.map(str::to_owned), self.config().ids.clone());
         let stored = self.shared.with_accounts(move |accounts| {
             let pin = pin.map(|text| Pin::new(&text, ids.as_ref())).transpose()?;

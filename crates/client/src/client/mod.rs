@@ -4,6 +4,7 @@
 
 mod accounts;
 mod adopt;
+mod browser_sign_in;
 mod bundles;
 mod content_location;
 mod dictionaries;
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub use browser_sign_in::BrowserSignInOptions;
 use carrel_content::{
     download::{Conditions, ReportedConditions, Sensors},
     media::MediaServer,
@@ -63,6 +65,8 @@ pub struct Client {
     /// Held while the open account changes.
     switching: tokio::sync::Mutex<()>,
     failure: Mutex<Option<OpenFailure>>,
+    /// The sign-in whose browser was opened.
+    browser_sign_in: Mutex<Option<browser_sign_in::BrowserSignIn>>,
     updates: OnceLock<Arc<Updater>>,
     /// Work kept at sign-outs whose codes nobody has noted yet.
     kept: Mutex<Vec<KeptWork>>,
@@ -116,6 +120,7 @@ impl Client {
             moving: Default::default(),
             switching: Default::default(),
             failure: Mutex::default(),
+            browser_sign_in: Mutex::default(),
             updates: OnceLock::new(),
             kept: Mutex::default(),
             folder_problem: Mutex::default(),

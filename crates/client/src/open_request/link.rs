@@ -22,15 +22,18 @@ pub enum Link {
     Course { course: Slug, server: Option<String> },
     /// `carrel://enrol?server=ADDRESS&token=TOKEN`
     Enrol { server: String, token: String },
+    /// `carrel://sign-in?server=ADDRESS&code=CODE`: the end of a sign-in in the browser.
+    SignIn { server: String, code: String },
 }
 
 impl fmt::Debug for Link {
-    /// Without the token, which must not get into a log.
+    /// Without the token and the code, which must not get into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server { server } => write!(f, "Server({server})"),
             Self::Course { course, server } => write!(f, "Course({course}, {server:?})"),
             Self::Enrol { server, .. } => write!(f, "Enrol({server})"),
+            Self::SignIn { server, .. } => write!(f, "SignIn({server})"),
         }
     }
 }
@@ -44,13 +47,13 @@ pub enum LinkError {
     Characters,
     #[error("links of this kind are not opened")]
     Scheme,
-    #[error("the link is not a server, course or enrolment link")]
+    #[error("the link is not a server, course, enrolment or sign-in link")]
     Malformed,
     #[error("the link contains no valid address of a server")]
     Server,
     #[error("the link contains no valid course")]
     Course,
-    #[error("the link contains no valid enrolment code")]
+    #[error("the link contains no valid code")]
     Token,
 }
 
@@ -91,7 +94,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Each text that is not exactly of one of the three forms.
+    /// Each text that is not exactly of one of these forms.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         check_text(text)?;
         let rest = match text.get(..PREFIX.len()) {
@@ -117,6 +120,9 @@ impl Link {
         } else if is_kind("enrol") && path.is_empty() {
             let [from, code] = values(query, ["server", "token"])?;
             Ok(Self::Enrol { server: server(from)?, token: token(code)? })
+        } else if is_kind("sign-in") && path.is_empty() {
+            let [from, code] = values(query, ["server", "code"])?;
+            Ok(Self::SignIn { server: server(from)?, code: token(code)? })
         } else {
             Err(LinkError::Malformed)
         }

@@ -1,5 +1,5 @@
 //! What the system asks the app to open: files that were double-clicked, and `carrel://` links. Nothing is done with a
-//! request until the user has confirmed it.
+//! request until the user has confirmed it, except with a sign-in that the user began on this device.
 //!
 //! Not here: how the host receives the arguments, and the contents of files (`bundle`).
 

@@ -5,6 +5,7 @@ use super::*;
 fn parsed(text: &str) -> String {
     match Link::parse(text) {
         Ok(Link::Enrol { server, token }) => format!("Enrol({server}, {token})"),
+        Ok(Link::SignIn { server, code }) => format!("SignIn({server}, {code})"),
         Ok(link) => format!("{link:?}"),
         Err(error) => error.reason().to_owned(),
     }
@@ -17,7 +18,7 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn the_three_forms_are_read() {
+fn the_four_forms_are_read() {
     check(&[
         ("carrel://server?url=https://school.example", "Server(https://school.example)"),
         ("carrel://server/?url=https%3A%2F%2Fschool.example%2F", "Server(https://school.example)"),
@@ -49,6 +50,10 @@ fn the_three_forms_are_read() {
             "Enrol(https://school.example, Ab3_-.~9)",
         ),
         ("carrel://enrol?token=x&server=school.example", "Enrol(school.example, x)"),
+        (
+            "carrel://sign-in?server=https://school.example&code=2Z2Z-9ABC-DEFG",
+            "SignIn(https://school.example, 2Z2Z-9ABC-DEFG)",
+        ),
     ]);
 }
 

@@ -104,6 +104,7 @@ async fn identity_requires_a_signature() {
     let (ours, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
     let public = hex(ours.verifying_key().as_bytes());
     let meta = carrel_model::wire::Meta {
+        external_sign_in: None,
         name: "School".into(),
         version: "1".into(),
         epoch: "e".into(),
@@ -136,6 +137,7 @@ async fn identity_requires_a_signature() {
         let http = Network::new(move |r| {
             let challenge = r.url.split_once("challenge=").unwrap().1;
             let reply = carrel_model::wire::Meta {
+                external_sign_in: None,
                 identity_proof: prove(challenge),
                 ..description.clone()
             };

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
@@ -16,7 +16,7 @@ use carrel_content::Kind;
 use carrel_model::{
     ErrorCode, Slug, UserId,
     lattice::RowType,
-    wire::{LoginRequest, Role, TokenReply, UserInfo},
+    wire::{LoginRequest, ProviderSignInRequest, Role, TokenReply, UserInfo},
 };
 use carrel_net::{Request, SecretStore};
 use carrel_sqlite::{Change, StorageError};
@@ -41,6 +41,8 @@ pub struct School {
     /// Access tokens up to this number are refused.
     revoked: AtomicUsize,
     issued: AtomicUsize,
+    /// Ends of sign-ins in the browser, in the order in which they were received.
+    pub redeemed: Mutex<Vec<ProviderSignInRequest>>,
 }
 
 impl School {
@@ -64,6 +66,7 @@ impl School {
         match request.url.strip_prefix(Self::ADDRESS).unwrap_or_default() {
             "/api/meta" => self.sync_server.answer(request),
             "/api/auth/login" => self.sign_in(request),
+            "/api/auth/oidc/redeem" => self.redeem(request),
             "/api/auth/logout" => (204, "").into(),
             "/api/auth/refresh" => problem(401, ErrorCode::Unauthenticated, None).into(),
             _ if !is_signed_in => problem(401, ErrorCode::Unauthenticated, None).into(),
@@ -76,10 +79,23 @@ impl School {
         if login.password != "right" {
             return problem(401, ErrorCode::BadCredentials, None).into();
         }
+        self.tokens(login.login)
+    }
+    /// Accepts the code `right`.
+    fn redeem(&self, request: &Request) -> Answer {
+        let body = request.body.as_ref().unwrap();
+        let sent: ProviderSignInRequest = serde_json::from_slice(body).unwrap();
+        self.redeemed.lock().unwrap().push(sent.clone());
+        if sent.code != "right" {
+            return problem(401, ErrorCode::BadCredentials, None).into();
+        }
+        self.tokens("asha".to_owned())
+    }
+    fn tokens(&self, login: String) -> Answer {
         let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
-        let id = UserId::from_u128(login.login.len() as u128);
+        let id = UserId::from_u128(login.len() as u128);
         let tokens = TokenReply {
-            user: UserInfo { id, login: login.login, name: "Asha".into(), role: Role::Student },
+            user: UserInfo { id, login, name: "Asha".into(), role: Role::Student },
             access_token: format!("a-{n}"),
             expires_in_ms: 1,
             refresh_token: format!("r-{n}"),
@@ -96,6 +112,7 @@ pub fn school() -> Arc<School> {
         sync_server: FakeServer::new(),
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
+        redeemed: Mutex::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use carrel_client::{
-    Change, Client, Error,
+    BrowserSignInOptions, Change, Client, Error,
     account::FileSecrets,
     carrel_policy::{Policies, ProxyPolicy, Source},
     net::ProxyMode,
@@ -95,6 +95,8 @@ async fn each_way_to_start_can_be_forbidden() {
     let client = machine.client().await;
     assert_eq!(key(client.sign_in(School::ADDRESS, "asha", "right").await), "SignInMethods");
     assert_eq!(key(client.register(School::ADDRESS, "a", "A", "right").await), "SignInMethods");
+    let browser = client.begin_browser_sign_in(School::ADDRESS, BrowserSignInOptions::default());
+    assert_eq!(key(browser.await), "SignInMethods");
     assert!(!client.demo_available());
     assert_eq!(key(client.open_demo().await), "DemoLibrary");
     client.open_guest().await.unwrap();

@@ -197,6 +197,10 @@ pub struct ServerInfo {
     pub name: String,
     pub version: String,
     pub registration_open: bool,
+    /// Name of the button for signing in with an identity provider; none: the server has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub external_sign_in: Option<String>,
     /// How far this device's clock is ahead of the server's, in milliseconds.
     pub clock_ahead_ms: i64,
 }
@@ -222,6 +226,27 @@ pub struct SignIn {
     #[serde(default)]
     #[ts(optional)]
     pub enrolment_token: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct BeginBrowserSignIn {
+    pub address: String,
+    /// Removes the PIN of the account, because it was forgotten.
+    #[serde(default)]
+    #[ts(optional)]
+    pub removes_pin: Option<bool>,
+    /// Enrolment code of a link to this server.
+    #[serde(default)]
+    #[ts(optional)]
+    pub enrolment_token: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishBrowserSignIn {
+    /// As shown by the browser or as typed.
+    pub code: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]

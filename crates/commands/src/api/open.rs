@@ -7,7 +7,7 @@ use ts_rs::TS;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenRequestList {
-    /// Oldest first. The UI asks the user about each before it does anything.
+    /// Oldest first. The UI asks the user about each before it does anything, except about a sign-in.
     pub requests: Vec<OpenRequestView>,
 }
 
@@ -25,6 +25,8 @@ pub enum OpenRequestView {
     Course { course: Slug, server: Option<String> },
     /// A link with an enrolment code of a server.
     Enrol { server: String, token: String },
+    /// The end of a sign-in in the browser, for `finish_browser_sign_in`.
+    SignIn { server: String, code: String },
     /// A link that is not followed: its beginning, and a code for which the UI has a message.
     Refused { shown: String, reason: String },
 }
@@ -38,6 +40,7 @@ impl std::fmt::Debug for OpenRequestView {
             Self::Server { .. } => "Server",
             Self::Course { .. } => "Course",
             Self::Enrol { .. } => "Enrol",
+            Self::SignIn { .. } => "SignIn",
             Self::Refused { .. } => "Refused",
         })
     }

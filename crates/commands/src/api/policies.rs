@@ -46,6 +46,8 @@ pub struct PolicyEntry {
 #[serde(rename_all = "snake_case")]
 pub enum SignInMethod {
     Password,
+    /// With an identity provider, in the system's browser.
+    Provider,
     /// Creating an account on the server.
     Registration,
     /// Without an account.

@@ -3,8 +3,8 @@
 //! Not here: settings (`settings`).
 
 use carrel_client::{
-    Error, KeptWork as ClientKeptWork, OpenFailure as ClientOpenFailure, account::AccountInfo,
-    learning::store::Repair, net::ProxyCredentials, system::blocking,
+    BrowserSignInOptions, Error, KeptWork as ClientKeptWork, OpenFailure as ClientOpenFailure,
+    account::AccountInfo, learning::store::Repair, net::ProxyCredentials, system::blocking,
 };
 use carrel_model::lattice::{RowKey, RowType};
 
@@ -12,9 +12,10 @@ use super::{Result, settings::settings_of, sync::status_view};
 use crate::{
     api::{
         app::{
-            Account, AccountRef, AccountRemoval, AppState, CheckServer, Empty, KeptWork,
-            KeptWorkCode, MoveServer, OpenFailure, OpenUrl, Register, RemoveAccount, RepairReport,
-            ServerInfo, SetPin, SetProxyLogin, SignIn, SwitchAccount, UnsyncedCount,
+            Account, AccountRef, AccountRemoval, AppState, BeginBrowserSignIn, CheckServer, Empty,
+            FinishBrowserSignIn, KeptWork, KeptWorkCode, MoveServer, OpenFailure, OpenUrl,
+            Register, RemoveAccount, RepairReport, ServerInfo, SetPin, SetProxyLogin, SignIn,
+            SwitchAccount, UnsyncedCount,
         },
         bundle::ImportedWork,
         error::CommandError,
@@ -147,6 +148,7 @@ pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<Serve
             || client.has_enrolment_token(&server.address),
         address: server.address,
         name: server.meta.name,
+        external_sign_in: server.meta.external_sign_in,
         version: server.meta.version,
         clock_ahead_ms: server.clock_ahead_ms,
     })
@@ -164,6 +166,34 @@ pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
         client.sign_in_with_token(&address, &login, &password, token).await?.1
     };
     Ok(AppState { enrolment_refused, ..get_app_state(host, Empty {}).await? })
+}
+
+pub async fn begin_browser_sign_in(
+    host: &dyn Host,
+    request: BeginBrowserSignIn,
+) -> Result<OpenUrl> {
+    let BeginBrowserSignIn { address, removes_pin, enrolment_token } = request;
+    let options =
+        BrowserSignInOptions { removes_pin: removes_pin == Some(true), token: enrolment_token };
+    let url = host.client().begin_browser_sign_in(&address, options).await?;
+    if let Err(e) = host.open_url(&url) {
+        // The UI shows the address, which can be opened in another way.
+        tracing::warn!(error = ?e, "the browser could not be opened");
+    }
+    Ok(OpenUrl { url })
+}
+
+pub async fn finish_browser_sign_in(
+    host: &dyn Host,
+    request: FinishBrowserSignIn,
+) -> Result<AppState> {
+    let enrolment_refused = host.client().finish_browser_sign_in(&request.code).await?.1;
+    Ok(AppState { enrolment_refused, ..get_app_state(host, Empty {}).await? })
+}
+
+pub async fn cancel_browser_sign_in(host: &dyn Host, _: Empty) -> Result<Empty> {
+    host.client().cancel_browser_sign_in();
+    Ok(Empty {})
 }
 
 pub async fn register(host: &dyn Host, request: Register) -> Result<AppState> {

@@ -32,6 +32,9 @@ fn view(request: OpenRequest) -> OpenRequestView {
         OpenRequest::Link(Link::Enrol { server, token }) => {
             OpenRequestView::Enrol { server, token }
         }
+        OpenRequest::Link(Link::SignIn { server, code }) => {
+            OpenRequestView::SignIn { server, code }
+        }
         OpenRequest::Refused { shown, error } => {
             OpenRequestView::Refused { shown, reason: error.reason().to_owned() }
         }
@@ -63,6 +66,10 @@ mod tests {
         assert_eq!(
             json("carrel://enrol?server=school.example&token=a1"),
             serde_json::json!({ "kind": "enrol", "server": "school.example", "token": "a1" })
+        );
+        assert_eq!(
+            json("carrel://sign-in?server=school.example&code=2Z2Z-9ABC-DEFG"),
+            serde_json::json!({ "kind": "sign_in", "server": "school.example", "code": "2Z2Z-9ABC-DEFG" })
         );
         let refused = OpenRequest::Refused { shown: "x".into(), error: LinkError::Scheme };
         assert_eq!(

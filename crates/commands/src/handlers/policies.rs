@@ -14,8 +14,9 @@ use crate::{
 };
 
 /// All ways to start, as in a policy and for the UI.
-const METHODS: [(Method, SignInMethod); 3] = [
+const METHODS: [(Method, SignInMethod); 4] = [
     (Method::Password, SignInMethod::Password),
+    (Method::Provider, SignInMethod::Provider),
     (Method::Registration, SignInMethod::Registration),
     (Method::Guest, SignInMethod::Guest),
 ];

@@ -79,6 +79,25 @@ pub struct LoginRequest {
     pub enrolment_token: String,
 }
 
+/// Body of `POST /api/auth/oidc/redeem`.
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderSignInRequest {
+    /// The code that the browser shows, as typed or as in the link.
+    pub code: String,
+    /// PKCE verifier of the challenge with which the sign-in began.
+    pub verifier: String,
+    /// The device that began the sign-in.
+    pub device_id: DeviceId,
+    /// Name of the device for display; may be empty.
+    #[serde(default)]
+    pub device_name: String,
+    /// Enrolment token, as in `LoginRequest`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub enrolment_token: String,
+}
+
 /// Tokens of a sign-in. Clients treat all tokens as opaque text. Access tokens are random, and the server stores their
 /// hashes. Refresh tokens contain sign-in, user, device, generation and expiry with a MAC of the server, so that the
 /// server still accepts them after a restore.

@@ -35,6 +35,10 @@ pub struct Meta {
     pub signing_key: String,
     /// True if new users may register themselves.
     pub registration_open: bool,
+    /// Name of the button for signing in with an identity provider; missing: the server has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub external_sign_in: Option<String>,
     /// The server's clock (UTC, ms since 1970), to measure the offset of a device's clock.
     pub now_ms: i64,
 }

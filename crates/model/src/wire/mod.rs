@@ -7,8 +7,8 @@ mod refusal;
 mod sync;
 
 pub use auth::{
-    AdoptRequest, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply,
-    UserInfo,
+    AdoptRequest, LoginRequest, LogoutRequest, ProviderSignInRequest, RefreshRequest,
+    RegisterRequest, Role, TokenReply, UserInfo,
 };
 pub use catalogue::{
     CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, ListPage, Meta, MetaQuery,

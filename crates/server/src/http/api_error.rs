@@ -182,7 +182,9 @@ impl From<DomainError> for ApiError {
             }
             DomainError::BadLogin(_) | DomainError::BadToken(_) => Self::invalid(e.to_string()),
             DomainError::NoLogin(_) | DomainError::NoToken(_) => Self::not_found(e.to_string()),
-            DomainError::People(_) => Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) },
+            DomainError::People(_) | DomainError::External(_) => {
+                Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) }
+            }
             // The same reply as for a wrong password: it does not tell that the account exists.
             DomainError::NotActive => Self::bad_credentials(),
             DomainError::Token(_) => Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) },

@@ -161,7 +161,7 @@ async fn check_token(app: &App, network: &str, hash: [u8; 32], now: i64) -> Resu
 }
 
 /// Enrols an account in the courses of a token.
-async fn redeem(
+pub(super) async fn redeem(
     app: &App,
     network: &str,
     token: PresentedEnrolment,

@@ -65,6 +65,7 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
         sync_versions: (MIN_SYNC_VERSION..=SYNC_VERSION).collect(),
         signing_key: hex(&app.signer.public_key()),
         registration_open: app.settings.registration_open,
+        external_sign_in: app.oidc.as_ref().map(|provider| provider.settings().button.clone()),
         now_ms: app.clock.now_ms(),
     })
 }

@@ -15,9 +15,12 @@ mod dictionaries;
 mod exercises;
 mod extract;
 mod health;
+mod identities;
 mod layers;
 mod learner;
 mod me;
+pub mod oidc;
+mod oidc_pages;
 mod openapi;
 mod progress;
 mod roster_routes;
@@ -36,6 +39,7 @@ use std::{
 
 use axum::{Router, http::StatusCode, middleware::from_fn};
 use carrel_bundle::OfferedPacks;
+use carrel_oidc::Provider;
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     compression::CompressionLayer, decompression::RequestDecompressionLayer,
@@ -90,6 +94,8 @@ pub struct State {
     pub registrations: Box<dyn RateLimiter>,
     /// Limits the unknown enrolment tokens from each network.
     pub enrolments: Box<dyn RateLimiter>,
+    /// The identity provider, if one is configured.
+    pub oidc: Option<Arc<Provider>>,
     pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
@@ -124,6 +130,7 @@ impl DataDir {
                 WINDOW_MS,
                 MAX_UNKNOWN_TOKENS,
             ),
+            oidc: oidc::provider(&settings)?,
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,

@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, learner, me,
-    openapi, progress, roster_routes, sheets, start_page, sync, updates,
+    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, identities,
+    learner, me, oidc, openapi, progress, roster_routes, sheets, start_page, sync, updates,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -28,6 +28,9 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(auth::refresh)),
         Entry::new(Public, routes!(auth::logout)),
         Entry::new(Public, routes!(codes::redeem)),
+        Entry::new(Public, routes!(oidc::begin_provider_sign_in)).limited(&RouteLimit::PROVIDER),
+        Entry::new(Public, routes!(oidc::provider_callback)).limited(&RouteLimit::PROVIDER),
+        Entry::new(Public, routes!(oidc::finish_provider_sign_in)).limited(&RouteLimit::PROVIDER),
         Entry::new(SignedIn, routes!(auth::adopt)),
         Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
@@ -63,6 +66,15 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(
             Person(Permission::ManageAccounts),
             routes!(admin::change_person, admin::delete_person),
+        )
+        .limited(&RouteLimit::REQUESTS),
+        Entry::new(
+            Person(Permission::ManageAccounts),
+            routes!(
+                identities::identities,
+                identities::link_identity,
+                identities::unlink_identities
+            ),
         )
         .limited(&RouteLimit::REQUESTS),
         Entry::new(Person(Permission::IssueCodes), routes!(admin::issue_code))

@@ -157,6 +157,18 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/people", ["-", "-", "+", "+"]),
     ("PATCH /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
     ("DELETE /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
+    (
+        "GET /api/v1/admin/people/{userId}/identities",
+        ["--------", "--------", "-+++++-+", "-+++++++"],
+    ),
+    (
+        "POST /api/v1/admin/people/{userId}/identities",
+        ["--------", "--------", "-+++++-+", "-+++++++"],
+    ),
+    (
+        "DELETE /api/v1/admin/people/{userId}/identities",
+        ["--------", "--------", "-+++++-+", "-+++++++"],
+    ),
     ("POST /api/v1/admin/people/{userId}/code", ["--------", "-+------", "-+++++-+", "-+++++++"]),
     ("GET /api/v1/admin/classes", ["-", "+", "+", "+"]),
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
@@ -178,6 +190,9 @@ const EVERYBODY: &[&str] = &[
     "POST /api/auth/refresh",
     "POST /api/auth/logout",
     "POST /api/auth/code",
+    "GET /api/auth/oidc/start",
+    "GET /api/auth/oidc/callback",
+    "POST /api/auth/oidc/redeem",
     "POST /api/auth/adopt",
     "GET /api/courses",
     "GET /api/courses/{id}",

@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(16, "one_time_codes", "0016_one_time_codes"),
     migration!(17, "roster_reports", "0017_roster_reports"),
     migration!(18, "class_codes", "0018_class_codes"),
+    migration!(19, "external_sign_in", "0019_external_sign_in"),
 ];
 
 /// Name of the database file in its folder.

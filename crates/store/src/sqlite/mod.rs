@@ -7,6 +7,7 @@ mod catalogue;
 mod digest;
 mod engine;
 mod enrolment_tokens;
+mod external;
 mod jobs;
 mod people;
 mod rows;

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Result,
     tx::{
-        AuditRow, ClassKey, CodeRow, LoginKeys, PeopleTx, PersonKey, PersonRow, RosterImportRow,
-        member_role_of, member_role_text, state_of,
+        AuditRow, ClassKey, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey, PersonRow,
+        RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 
@@ -190,6 +190,7 @@ impl PeopleTx for SqliteTx<'_> {
         for table in rows.chain(TABLES_BY_USER) {
             self.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [id.0.as_bytes()])?;
         }
+        self.clear_external_identities(id)?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM account WHERE id = ?1", [id.0.as_bytes()])?;

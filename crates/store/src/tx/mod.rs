@@ -7,6 +7,7 @@
 mod accounts;
 mod catalogue;
 mod enrolment_tokens;
+mod external;
 mod jobs;
 mod people;
 mod rows;
@@ -20,6 +21,7 @@ pub use catalogue::{
     PublishedQuiz, SearchTx,
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
+pub use external::{ExternalCodeRow, ExternalFlowRow, ExternalIdentityRow, ExternalTx};
 pub use jobs::{JobRow, JobTx};
 pub use people::{AuditRow, ClassKey, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
@@ -50,6 +52,7 @@ pub trait Tx:
     + JobTx
     + EnrolmentTokenTx
     + PeopleTx
+    + ExternalTx
 {
 }
 impl<T> Tx for T where
@@ -63,5 +66,6 @@ impl<T> Tx for T where
         + JobTx
         + EnrolmentTokenTx
         + PeopleTx
+        + ExternalTx
 {
 }

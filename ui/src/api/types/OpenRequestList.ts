@@ -3,6 +3,6 @@ import type { OpenRequestView } from "./OpenRequestView";
 
 export type OpenRequestList = { 
 /**
- * Oldest first. The UI asks the user about each before it does anything.
+ * Oldest first. The UI asks the user about each before it does anything, except about a sign-in.
  */
 requests: Array<OpenRequestView>, };

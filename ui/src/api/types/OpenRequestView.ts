@@ -4,4 +4,4 @@ import type { Slug } from "./Slug";
 /**
  * A request to open something.
  */
-export type OpenRequestView = { "kind": "file", path: string, name: string, } | { "kind": "choose_file" } | { "kind": "server", server: string, } | { "kind": "course", course: Slug, server: string | null, } | { "kind": "enrol", server: string, token: string, } | { "kind": "refused", shown: string, reason: string, };
+export type OpenRequestView = { "kind": "file", path: string, name: string, } | { "kind": "choose_file" } | { "kind": "server", server: string, } | { "kind": "course", course: Slug, server: string | null, } | { "kind": "enrol", server: string, token: string, } | { "kind": "sign_in", server: string, code: string, } | { "kind": "refused", shown: string, reason: string, };

@@ -6,6 +6,10 @@ export type ServerInfo = {
  */
 address: string, name: string, version: string, registrationOpen: boolean, 
 /**
+ * Name of the button for signing in with an identity provider; none: the server has none.
+ */
+externalSignIn?: string, 
+/**
  * How far this device's clock is ahead of the server's, in milliseconds.
  */
 clockAheadMs: number, };

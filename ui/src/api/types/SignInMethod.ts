@@ -3,4 +3,4 @@
 /**
  * A way to start using the app.
  */
-export type SignInMethod = "password" | "registration" | "guest";
+export type SignInMethod = "password" | "provider" | "registration" | "guest";
