@@ -3,8 +3,8 @@
 use carrel_model::{ErrorCode, UserId};
 use carrel_people::PeopleError;
 
-use crate::enrolment_tokens::TokenRefusal;
 use crate::store::StoreError;
+use crate::{courses::CourseRefusal, enrolment_tokens::TokenRefusal};
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
@@ -33,6 +33,8 @@ pub enum DomainError {
     NotActive,
     #[error(transparent)]
     People(PeopleError),
+    #[error(transparent)]
+    Course(#[from] CourseRefusal),
 }
 
 impl From<PeopleError> for DomainError {
@@ -54,6 +56,7 @@ impl DomainError {
             Self::NotActive => ErrorCode::BadCredentials,
             Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
             Self::Token(refusal) => refusal.code(),
+            Self::Course(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
@@ -63,6 +66,7 @@ impl DomainError {
             Self::Token(_) => "ask for a new token, or sign in without one",
             Self::NoToken(_) => "list the tokens with `token list`",
             Self::People(e) => e.hint(),
+            Self::Course(refusal) => refusal.hint(),
             _ => "",
         }
     }

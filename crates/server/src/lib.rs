@@ -27,6 +27,7 @@ pub mod publish;
 pub mod rate_limits;
 pub mod restore;
 pub mod server;
+pub mod uploads;
 
 pub use carrel_precis as precis;
 pub use clock::{Clock, FakeClock, SystemClock};

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod catalogue;
+mod courses;
 mod engine;
 mod enrolment_tokens;
 mod epoch;

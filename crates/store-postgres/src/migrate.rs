@@ -27,6 +27,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(6, "one_time_codes", "0006_one_time_codes"),
     migration!(7, "roster_reports", "0007_roster_reports"),
     migration!(8, "class_codes", "0008_class_codes"),
+    migration!(9, "courses", "0009_courses"),
+    migration!(10, "course_uploads", "0010_course_uploads"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails.

@@ -7,6 +7,7 @@ mod clean_up;
 mod count_learners;
 mod purge;
 mod render;
+mod uploads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +53,7 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
                 .unwrap_or_else(|| data.config.data_dir.join("scheduled-backups")),
             kept: settings.backups_kept.max(1),
         }),
+        Box::new(uploads::Uploads),
     ]
 }
 

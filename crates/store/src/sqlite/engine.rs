@@ -42,6 +42,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(16, "one_time_codes", "0016_one_time_codes"),
     migration!(17, "roster_reports", "0017_roster_reports"),
     migration!(18, "class_codes", "0018_class_codes"),
+    migration!(19, "courses", "0019_courses"),
+    migration!(20, "course_uploads", "0020_course_uploads"),
 ];
 
 /// Name of the database file in its folder.

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod catalogue;
+mod courses;
 mod engine;
 mod enrolment_tokens;
 mod jobs;
