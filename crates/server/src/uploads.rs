@@ -48,7 +48,8 @@ pub async fn run(data: DataDir, id: Uuid) {
 }
 
 async fn try_run(data: &DataDir, id: Uuid) -> Result<(), Error> {
-    let slot = Arc::clone(&data.upload_slot).acquire_owned().await;
+    // Until the end of the run.
+    let _slot = Arc::clone(&data.upload_slot).acquire_owned().await;
     let worker = carrel_store::new_id().simple().to_string();
     let now = data.config.clock.now_ms();
     let Some(upload) = data.store.lease_upload(id, &worker, now).await? else { return Ok(()) };
@@ -64,7 +65,6 @@ async fn try_run(data: &DataDir, id: Uuid) -> Result<(), Error> {
         },
         () = keep_lease(data, &upload, &worker) => return Ok(()),
     };
-    drop(slot);
     tracing::info!(
         upload.id = %id, course.id = outcome.course, upload.error = outcome.error, "upload ended"
     );

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     NOW, PASSWORD, TestServer, codes, config, device, engine, fixture, progress, push_body,
+    write_course,
 };
 
 #[tokio::test]
