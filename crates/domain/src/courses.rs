@@ -13,7 +13,7 @@ use carrel_people::{
 use crate::{
     DomainError, DomainResult,
     events::Event,
-    publishing::next_revision,
+    facts::next_revision,
     store::{
         Audience, Kind, Publication, Published, Store, StoreError, facts,
         tx::{

@@ -22,10 +22,11 @@ use crate::{
     blobs::BlobStore,
     courses::{self, Publishing},
     events::Event,
+    facts::{increment, next_revision},
     signing::{Signer, hex},
     store::{
         Filter, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz, Store,
-        StoreError, facts, tx::Tx,
+        StoreError, facts,
     },
 };
 
@@ -150,17 +151,6 @@ impl BodyReader for Bodies<'_> {
         self.quizzes.extend(story.quiz.iter().map(|quiz| (quiz.body, quiz.id.clone())));
         Ok(Some(story))
     }
-}
-
-/// Increments the revision of the catalogue and returns it.
-pub(crate) fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
-    increment(tx, facts::CATALOGUE)
-}
-
-fn increment(tx: &dyn Tx, fact: &'static str) -> Result<u64, StoreError> {
-    let revision = tx.fact(fact)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
-    tx.set_fact(fact, &revision.saturating_add(1).to_string())?;
-    Ok(revision.saturating_add(1))
 }
 
 /// Identifies how this release derives publications: the schema of its replies, the revision of the search text and

@@ -3,7 +3,12 @@
 //!
 //! Not here: receiving the file (`http::uploads`).
 
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use carrel_people::permissions::{Caller, Rank};
 use futures_util::FutureExt as _;
@@ -141,11 +146,13 @@ pub(crate) async fn run_interrupted(data: &DataDir) -> Result<usize, Error> {
         try_run(data, *id).await?;
     }
     let folder = data.config.data_dir.join(FOLDER);
+    let now = Duration::from_millis(data.config.clock.now_ms().unsigned_abs());
     let removed = tokio::task::spawn_blocking(move || {
         let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         let is_old = |entry: &std::fs::DirEntry| {
-            let modified = entry.metadata().and_then(|m| m.modified());
-            modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > MAX_FILE_AGE))
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let modified = modified.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            modified.is_some_and(|at| at + MAX_FILE_AGE < now)
         };
         entries.filter(is_old).filter(|e| std::fs::remove_file(e.path()).is_ok()).count()
     });

@@ -59,7 +59,7 @@ impl TestServer {
         let found = rows.into_iter().find(|row| row["row"]["type"] == "decision");
         found.map_or(Value::Null, |row| row["row"].clone())
     }
-    async fn actions(&self) -> Vec<String> {
+    async fn audited(&self) -> Vec<String> {
         let lines = self.data_dir.store.audit(500).await.unwrap();
         lines.into_iter().rev().map(|line| line.action).collect()
     }
@@ -131,7 +131,7 @@ async fn a_draft_is_seen_by_its_owner_and_administrators_until_it_is_published()
     let report = server.upload(&otto.token, server.course_zip("Mine.")).await;
     assert_eq!(report["state"], "failed");
     assert!(report["problem"]["detail"].as_str().unwrap().contains("belongs to another person"));
-    assert_eq!(server.actions().await, ["course.upload", "course.state", "course.publish"]);
+    assert_eq!(server.audited().await, ["course.upload", "course.state", "course.publish"]);
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn an_enrolment_with_a_code_needs_a_token_of_the_course() {
     let noor: Value = server.post("/api/auth/register", "", &body).await.ok();
     let token = noor["accessToken"].as_str().unwrap();
     assert_eq!(server.decision(token).await["status"], "active");
-    assert!(server.actions().await.contains(&"course.code".to_owned()));
+    assert!(server.audited().await.contains(&"course.code".to_owned()));
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn the_owner_decides_on_requests_that_need_an_approval() {
     let accepted = json!({"status": "active"});
     server.call(Method::PUT, &decide, &tina.token, Some(&accepted)).await;
     assert_eq!(server.decision(&sam.token).await["status"], "active");
-    assert!(server.actions().await.ends_with(&["enrolment.decide".to_owned()]));
+    assert!(server.audited().await.ends_with(&["enrolment.decide".to_owned()]));
 }
 
 #[tokio::test]
