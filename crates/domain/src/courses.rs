@@ -185,12 +185,11 @@ fn audit(
 fn drop_old_versions(tx: &dyn Tx, course: &CourseRow, kept: u32) -> Result<(), StoreError> {
     let published = tx.published(Kind::Course, &course.id)?.map(|found| found.version);
     let stored = tx.course_versions(&course.id)?.into_iter().filter(|v| !v.manifest.is_empty());
-    for old in stored.skip(kept as usize) {
-        let is_needed = Some(old.version) == published
-            || course.draft.is_some_and(|(draft, _)| draft == old.version);
-        if !is_needed {
-            tx.drop_version_content(&course.id, old.version)?;
-        }
+    let (needed, others): (Vec<_>, Vec<_>) = stored.partition(|v| {
+        Some(v.version) == published || course.draft.is_some_and(|(draft, _)| draft == v.version)
+    });
+    for old in others.iter().skip((kept as usize).saturating_sub(needed.len())) {
+        tx.drop_version_content(&course.id, old.version)?;
     }
     Ok(())
 }
