@@ -176,7 +176,11 @@ pub async fn measure(table: &mut Table, dir: &Path) {
     for _ in 0..3 {
         for q in &queries {
             let start = Instant::now();
-            server.store.search(q, 0, 50).await.expect("found");
+            server
+                .store
+                .search(q, carrel_server::store::Audience::All, 0, 50)
+                .await
+                .expect("found");
             on_server.add(q, start.elapsed());
             let start = Instant::now();
             device.library.search(q, 0, 50).expect("found");

@@ -137,7 +137,11 @@ async fn a_server_imports_courses_and_work_from_files() {
     download(&client, &bela, Kind::Course).await;
     download(&client, &bela, Kind::Story).await;
     check_offline_content(&bela).await;
-    let found = library.store.search("downhill", 0, 10).await.expect("a search");
+    let found = library
+        .store
+        .search("downhill", carrel_server::store::Audience::All, 0, 10)
+        .await
+        .expect("a search");
     assert!(found.total >= 1, "sections are searched");
 
     // Work of a device is refused while its key is unknown, and accepted after its first sync.

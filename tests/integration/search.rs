@@ -224,7 +224,8 @@ async fn server_and_device_find_the_same_in_twenty_scripts() {
     let store = &server.running().data().store;
     let mut wrong = Vec::new();
     for (q, expected) in QUERIES.iter().copied() {
-        let found = store.search(q, 0, 200).await.expect("found");
+        let found =
+            store.search(q, carrel_server::store::Audience::All, 0, 200).await.expect("found");
         let on_server: Vec<String> = found.items.iter().map(|hit| hit.item.to_string()).collect();
         let local = account.content.library.search(q, 0, 200).expect("found");
         let on_device: Vec<String> = local.hits.iter().map(|hit| hit.item.to_string()).collect();
@@ -261,7 +262,8 @@ async fn server_and_device_find_the_same_in_twenty_scripts() {
         assert_eq!(found.total, 54, "page {page}");
         seen.extend(found.hits.into_iter().map(|hit| hit.item.to_string()));
     }
-    let on_server = store.search("t", 0, 200).await.expect("found");
+    let on_server =
+        store.search("t", carrel_server::store::Audience::All, 0, 200).await.expect("found");
     assert_eq!(seen, on_server.items.iter().map(|hit| hit.item.to_string()).collect::<Vec<_>>());
     client.close().await;
 }

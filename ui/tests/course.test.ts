@@ -102,6 +102,21 @@ describe("an enrolment", () => {
     await click(byRole(target, "button", "Enrolment requested"));
     expect(allByRole(target, "button", "Withdraw the request")).toHaveLength(1);
   });
+  it.each([
+    ["needs_code(): the course needs a code", "This course needs an enrolment code. Ask your school for one."],
+    ["assigned_only(): x", "Your school chooses who takes this course. Ask your teacher to add you."],
+    ["course_withdrawn(): x", "This course takes no new learners."],
+    ["of_a_later_release(): The course is full.", "The school did not accept the enrolment: The course is full."],
+    ["Full (see the list): ask again", "The school did not accept the enrolment: Full (see the list): ask again"],
+    ["", "The school did not accept the enrolment."],
+  ])("that the school did not accept states why: %s", async (reason, message) => {
+    const view = courseView(courses[0]!.course.id)!;
+    platform.replies["get_course"] = () => ({ ...view, enrolment: "refused", enrolmentReason: reason });
+    const target = await open(courses[0]!.course.id);
+    expect(text(target)).toContain(message);
+    byRole(target, "button", "Enrol");
+  });
+
   it("that the school accepted is shown as enrolled", async () => {
     platform.replies["get_course"] = enrolment("active");
     const target = await open("how-rivers-work");

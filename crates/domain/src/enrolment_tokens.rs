@@ -7,7 +7,11 @@
 use carrel_model::{DeviceId, ErrorCode, Slug, UserId};
 use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership};
 
-use crate::{DomainError, DomainResult, change_log::ChangeLog, enrolment};
+use crate::{
+    DomainError, DomainResult,
+    change_log::ChangeLog,
+    enrolment::{self, Grant},
+};
 use crate::{
     events::Event,
     store::{
@@ -128,7 +132,7 @@ pub(crate) fn redeem(
     }
     let mut log = ChangeLog::open(tx, user, quota)?;
     for course in token.courses.iter().chain(class.iter().flat_map(|class| &class.courses)) {
-        enrolment::request(&mut log, course, presented.device, true, now_ms)?;
+        enrolment::request(&mut log, course, presented.device, true, Grant::Token, now_ms)?;
     }
     let pushed = log.close()?;
     events.extend(pushed.event(user.into()));

@@ -4,7 +4,7 @@ use carrel_model::{ErrorCode, UserId};
 use carrel_people::PeopleError;
 
 use crate::store::StoreError;
-use crate::{enrolment_tokens::TokenRefusal, external::ExternalRefusal};
+use crate::{courses::CourseRefusal, enrolment_tokens::TokenRefusal, external::ExternalRefusal};
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
@@ -35,6 +35,8 @@ pub enum DomainError {
     External(#[from] ExternalRefusal),
     #[error(transparent)]
     People(PeopleError),
+    #[error(transparent)]
+    Course(#[from] CourseRefusal),
 }
 
 impl From<PeopleError> for DomainError {
@@ -57,6 +59,7 @@ impl DomainError {
             Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
             Self::Token(refusal) => refusal.code(),
             Self::External(refusal) => refusal.code(),
+            Self::Course(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
@@ -67,6 +70,7 @@ impl DomainError {
             Self::External(refusal) => refusal.hint(),
             Self::NoToken(_) => "list the tokens with `token list`",
             Self::People(e) => e.hint(),
+            Self::Course(refusal) => refusal.hint(),
             _ => "",
         }
     }

@@ -14,7 +14,7 @@ use std::{
 use carrel_model::UserId;
 use carrel_people::EndedSignIn;
 use carrel_store::{Messages, Received};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// A change made by a committed transaction.
@@ -24,6 +24,8 @@ pub enum Event {
     RowsChanged { user: UserId, usn: u64, from: Option<Uuid> },
     /// The sign-in has ended, which ends its streams.
     SignInEnded { user: UserId, sign_in: Uuid },
+    /// The catalogue has this revision now. Concerns everybody.
+    CatalogueChanged { revision: u64 },
 }
 
 impl Event {
@@ -35,6 +37,7 @@ impl Event {
                 format!("rows {user} {usn} {from}")
             }
             Self::SignInEnded { user, sign_in } => format!("end {user} {sign_in}"),
+            Self::CatalogueChanged { revision } => format!("catalogue {revision}"),
         }
     }
     /// Returns the event of a message; `None` for one of a later release.
@@ -49,12 +52,17 @@ impl Event {
             ["end", user, sign_in] => {
                 Some(Self::SignInEnded { user: user.parse().ok()?, sign_in: sign_in.parse().ok()? })
             }
+            ["catalogue", revision] => {
+                Some(Self::CatalogueChanged { revision: revision.parse().ok()? })
+            }
             _ => None,
         }
     }
-    fn user(self) -> UserId {
+    /// Returns whom the event concerns; `None`: everybody.
+    fn user(self) -> Option<UserId> {
         match self {
-            Self::RowsChanged { user, .. } | Self::SignInEnded { user, .. } => user,
+            Self::RowsChanged { user, .. } | Self::SignInEnded { user, .. } => Some(user),
+            Self::CatalogueChanged { .. } => None,
         }
     }
 }
@@ -69,6 +77,8 @@ impl From<EndedSignIn> for Event {
 pub trait EventBus: Send + Sync + 'static {
     /// Does not block. Without an open stream the event is discarded; the rows are in the store.
     fn publish(&self, event: Event);
+    /// Like `publish`, only for the streams of this process: what another process reported was read from the database.
+    fn publish_local(&self, event: Event);
     /// Opens a stream. If the learner has `MAX_STREAMS` open, it replaces the oldest one of the same sign-in, so that a
     /// client can reconnect before the server detects the end of its last connection. Returns `None` if the sign-in has
     /// no open stream.
@@ -97,6 +107,8 @@ pub enum StreamEvent {
 pub struct EventHub {
     channels: Arc<Mutex<HashMap<UserId, Channel>>>,
     next_stream: Arc<AtomicU64>,
+    /// The last reported revision of the catalogue: of several changes, a stream reports the last one.
+    catalogue: watch::Sender<u64>,
 }
 
 struct Channel {
@@ -111,6 +123,7 @@ pub struct Subscription {
     user: UserId,
     pub id: u64,
     pub events: broadcast::Receiver<StreamEvent>,
+    pub catalogue: watch::Receiver<u64>,
 }
 
 impl Drop for Subscription {
@@ -127,9 +140,16 @@ impl Drop for Subscription {
 
 impl EventBus for EventHub {
     fn publish(&self, event: Event) {
-        if let Some(channel) = self.lock().get(&event.user()) {
+        if let Event::CatalogueChanged { revision } = event {
+            self.report_revision(revision);
+        }
+        let Some(user) = event.user() else { return };
+        if let Some(channel) = self.lock().get(&user) {
             let _ = channel.sender.send(StreamEvent::Event(event));
         }
+    }
+    fn publish_local(&self, event: Event) {
+        self.publish(event);
     }
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
         let mut channels = self.lock();
@@ -145,7 +165,8 @@ impl EventBus for EventHub {
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
         channel.streams.push((id, sign_in));
         let events = channel.sender.subscribe();
-        Some(Subscription { hub: self.clone(), user, id, events })
+        let catalogue = self.catalogue.subscribe();
+        Some(Subscription { hub: self.clone(), user, id, events, catalogue })
     }
 }
 
@@ -166,6 +187,9 @@ impl EventBus for SharedEvents {
         self.hub.publish(event);
         self.messages.send(event.to_message());
     }
+    fn publish_local(&self, event: Event) {
+        self.hub.publish(event);
+    }
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
         self.hub.subscribe(user, sign_in)
     }
@@ -183,6 +207,14 @@ impl EventBus for SharedEvents {
 }
 
 impl EventHub {
+    /// Reports a revision to all streams, unless a later one was reported.
+    fn report_revision(&self, revision: u64) {
+        self.catalogue.send_if_modified(|last| {
+            let is_later = revision > *last;
+            *last = revision.max(*last);
+            is_later
+        });
+    }
     fn publish_gap(&self) {
         for channel in self.lock().values() {
             let _ = channel.sender.send(StreamEvent::Gap);
@@ -204,11 +236,28 @@ mod tests {
             Event::RowsChanged { user, usn: 12, from: Some(id) },
             Event::RowsChanged { user, usn: 0, from: None },
             Event::SignInEnded { user, sign_in: id },
+            Event::CatalogueChanged { revision: 3 },
         ] {
             assert_eq!(Event::of_message(&event.to_message()), Some(event));
         }
         for unknown in ["", "rows", "rows x 1 -", "end 1", "later 1 2 3"] {
             assert_eq!(Event::of_message(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn of_several_changes_of_the_catalogue_a_stream_reports_the_last() {
+        let hub = EventHub::default();
+        let mut streams: Vec<_> =
+            [1, 2].map(|n| hub.subscribe(UserId::from_u128(n), Uuid::from_u128(n)).unwrap()).into();
+        for revision in [1, 2, 5, 4] {
+            hub.publish(Event::CatalogueChanged { revision });
+        }
+        for stream in &mut streams {
+            assert!(stream.catalogue.has_changed().unwrap());
+            assert_eq!(*stream.catalogue.borrow_and_update(), 5);
+            assert!(!stream.catalogue.has_changed().unwrap());
+            assert!(stream.events.try_recv().is_err());
         }
     }
 

@@ -13,7 +13,8 @@ mod attempts;
 pub mod blobs;
 pub mod change_log;
 pub mod clock;
-mod enrolment;
+pub mod courses;
+pub mod enrolment;
 pub mod enrolment_tokens;
 mod error;
 pub mod events;
@@ -32,5 +33,6 @@ pub mod signing;
 pub mod store;
 pub mod study;
 pub mod tokens;
+pub mod uploads;
 
 pub use error::{DomainError, DomainResult};

@@ -20,10 +20,13 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::DomainResult;
 use crate::{
     blobs::BlobStore,
+    courses::{self, Publishing},
+    events::Event,
+    facts::{increment, next_revision},
     signing::{Signer, hex},
     store::{
         Filter, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz, Store,
-        StoreError, facts, tx::Tx,
+        StoreError, facts,
     },
 };
 
@@ -150,17 +153,6 @@ impl BodyReader for Bodies<'_> {
     }
 }
 
-/// Increments the revision of the catalogue and returns it.
-fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
-    increment(tx, facts::CATALOGUE)
-}
-
-fn increment(tx: &dyn Tx, fact: &'static str) -> Result<u64, StoreError> {
-    let revision = tx.fact(fact)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
-    tx.set_fact(fact, &revision.saturating_add(1).to_string())?;
-    Ok(revision.saturating_add(1))
-}
-
 /// Identifies how this release derives publications: the schema of its replies, the revision of the search text and
 /// the version of the release. Publications with another identifier are derived again.
 pub fn rendered_by() -> &'static str {
@@ -183,8 +175,13 @@ pub fn rendered_by() -> &'static str {
 impl Store {
     /// Publishes a course or story, replacing an older version, in one transaction. Returns false if this version,
     /// derived by this release, is already published.
-    pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
-        let write = self.write("publish", move |tx| {
+    pub async fn publish(
+        &self,
+        publication: Publication,
+        how: Publishing,
+        now_ms: i64,
+    ) -> DomainResult<bool> {
+        let write = self.write_with_events("publish", move |tx, events| {
             let p = &publication;
             let is_current = tx.published(p.kind, &p.id)?.is_some_and(|old| {
                 old.version == p.version
@@ -192,10 +189,16 @@ impl Store {
                     && old.reply == p.reply
                     && old.manifest == p.manifest
             });
+            let mut changed = None;
             if !is_current {
                 let revision = next_revision(tx)?;
                 tx.put_publication(p, revision, now_ms)?;
+                changed = Some(revision);
             }
+            if p.kind == Kind::Course && courses::record_published(tx, p, &how, now_ms)? {
+                changed = Some(next_revision(tx)?);
+            }
+            events.extend(changed.map(|revision| Event::CatalogueChanged { revision }));
             Ok::<_, StoreError>(!is_current)
         });
         Ok(write.await?)
@@ -222,10 +225,13 @@ impl Store {
     /// quizzes used for grading stay in the database. Returns false if it is not published.
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
-        let write = self.write("unpublish", move |tx| {
+        let write = self.write_with_events("unpublish", move |tx, events| {
             let existed = tx.delete_publication(kind, &id)?;
             if existed {
-                next_revision(tx)?;
+                if kind == Kind::Course {
+                    tx.delete_course(&id)?;
+                }
+                events.push(Event::CatalogueChanged { revision: next_revision(tx)? });
             }
             Ok::<_, StoreError>(existed)
         });

@@ -13,7 +13,8 @@ use crate::{
     DomainError, DomainResult,
     attempts::{self, Quizzes, UngradedAttempts},
     change_log::{Author, ChangeLog, Pushed},
-    enrolment, study,
+    enrolment::{self, Grant},
+    study,
 };
 
 /// Merges a batch. Also returns the attempts left to grade in another transaction.
@@ -52,7 +53,7 @@ fn push(
             }
             Row::Kv(kv) => {
                 if let Some(course) = enrolment::requested_course(kv) {
-                    enrolment::decide(&mut log, &course)?;
+                    enrolment::decide(&mut log, &course, Grant::None, now_ms)?;
                 }
             }
             _ => {}

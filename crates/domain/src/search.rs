@@ -3,7 +3,7 @@
 use carrel_model::{text::SearchQuery, wire::SearchHit};
 
 use crate::DomainResult;
-use crate::store::{Listed, Store};
+use crate::store::{Audience, Listed, Store};
 
 impl Store {
     /// Returns courses and stories, then sections and texts of stories, each by relevance. The hits may contain a
@@ -11,12 +11,13 @@ impl Store {
     pub async fn search(
         &self,
         q: &str,
+        audience: Audience,
         offset: u64,
         limit: u32,
     ) -> DomainResult<Listed<SearchHit>> {
         let Some(query) = SearchQuery::parse(q) else {
             return Ok(Listed { items: Vec::new(), total: 0 });
         };
-        Ok(self.read("search", move |tx| tx.search(&query, offset, limit)).await?)
+        Ok(self.read("search", move |tx| tx.search(&query, &audience, offset, limit)).await?)
     }
 }

@@ -12,8 +12,8 @@ use carrel_store::TxJob;
 use tokio::sync::oneshot;
 
 pub use carrel_store::{
-    Engine, Filter, Kind, ListOrder, Listed, ListedPublication, OpenOptions, Opened, Publication,
-    Published, PublishedQuiz, SignedIn, StoreError, facts, sqlite, tx,
+    Audience, Engine, Filter, Kind, ListOrder, Listed, ListedPublication, OpenOptions, Opened,
+    Publication, Published, PublishedQuiz, SignedIn, StoreError, facts, sqlite, tx,
 };
 
 use crate::events::{Event, EventBus};

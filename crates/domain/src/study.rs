@@ -19,7 +19,7 @@ use crate::store::{
     Listed, Store, StoreError,
     tx::{EnrolledCourse, Tx},
 };
-use crate::{DomainError, DomainResult};
+use crate::{DomainError, DomainResult, courses::sees};
 
 /// A course in which a learner is enrolled, or has requested to be, with the learner's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -92,7 +92,15 @@ impl Store {
             tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
             let Listed { items, total } =
                 tx.enrolled_courses(user, course.as_ref(), offset, limit)?;
-            let items = items.into_iter().map(learner_course).collect::<DomainResult<_>>()?;
+            let mut visible = Vec::with_capacity(items.len());
+            for item in items {
+                // A request for a course that the learner may not see tells nothing about it.
+                let is_enrolled = item.status == Some(DecisionStatus::Active);
+                let is_seen = is_enrolled || sees(tx, Some(user), &item.course)?;
+                let reply = item.reply.filter(|_| is_seen);
+                visible.push(learner_course(EnrolledCourse { reply, ..item })?);
+            }
+            let items = visible;
             Ok(Listed { items, total })
         })
         .await

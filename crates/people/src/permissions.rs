@@ -3,7 +3,7 @@
 //! `GRANTS` is the only table of rights. `is_allowed` is asked by the guard of a route before its handler runs, and
 //! again by each change of a person, in the transaction of the change.
 
-use carrel_model::{UserId, wire::Role};
+use carrel_model::{Slug, UserId, wire::Role};
 use carrel_roster::{ClassId, ClassState, MemberRole, Membership, Person};
 
 use carrel_store::{
@@ -68,6 +68,9 @@ pub enum Permission {
     IssueCodes,
     /// List, change and delete accounts, import rosters, read the audit log.
     ManageAccounts,
+    /// Write courses: upload, change and withdraw one's own, and decide who is enrolled in them.
+    EditCourses,
+    /// Publish courses, and change those of others.
     ManageCatalogue,
 }
 
@@ -75,18 +78,19 @@ pub enum Permission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
     Nobody,
-    /// Students of the classes that the caller teaches and that are not archived.
+    /// Students of the classes that the caller teaches and that are not archived; courses that the caller owns.
     OwnClasses,
     Everyone,
 }
 
 /// The reach of each permission for `Rank::ALL`.
-const GRANTS: [(Permission, [Reach; 4]); 4] = {
+const GRANTS: [(Permission, [Reach; 4]); 5] = {
     use Reach::{Everyone, Nobody, OwnClasses};
     [
         (Permission::ViewLearners, [Nobody, OwnClasses, Everyone, Everyone]),
         (Permission::IssueCodes, [Nobody, OwnClasses, Everyone, Everyone]),
         (Permission::ManageAccounts, [Nobody, Nobody, Everyone, Everyone]),
+        (Permission::EditCourses, [Nobody, OwnClasses, Everyone, Everyone]),
         (Permission::ManageCatalogue, [Nobody, Nobody, Everyone, Everyone]),
     ]
 };
@@ -116,12 +120,13 @@ impl Caller {
 }
 
 /// Whom or what a request concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// No single person or class: the handler limits its reply to the caller's reach.
     All,
     Person(UserId),
     Class(ClassId),
+    Course(Slug),
 }
 
 /// Returns the present rank of an account, or `None` if it does not exist.
@@ -178,6 +183,11 @@ pub fn is_allowed(
             Some(id) => teaches(tx, id, class),
             None => Ok(false),
         },
+        Subject::Course(course) => match caller.id {
+            _ if reach == Reach::Everyone => Ok(true),
+            Some(id) => Ok(tx.course(&course)?.is_some_and(|course| course.owner == Some(id))),
+            None => Ok(false),
+        },
     }
 }
 
@@ -230,8 +240,8 @@ mod tests {
 
     #[test]
     fn each_permission_has_one_entry_and_no_rank_has_less_than_the_one_below() {
-        use Permission::{IssueCodes, ManageAccounts, ManageCatalogue, ViewLearners};
-        for permission in [ViewLearners, IssueCodes, ManageAccounts, ManageCatalogue] {
+        use Permission::{EditCourses, IssueCodes, ManageAccounts, ManageCatalogue, ViewLearners};
+        for permission in [ViewLearners, IssueCodes, ManageAccounts, EditCourses, ManageCatalogue] {
             assert_eq!(GRANTS.iter().filter(|(entry, _)| *entry == permission).count(), 1);
             assert_eq!(permission.reach(Rank::Student), Reach::Nobody, "{permission:?}");
             let width = |rank| match permission.reach(rank) {

@@ -24,7 +24,7 @@ use crate::{
     blobs::BlobStore,
     data_dir::DataDir,
     error::{Error, io},
-    publish::{PackageReport, imported, publish},
+    publish::{PackageReport, PublishOptions, imported, publish},
     push_validation,
     signing::hex,
 };
@@ -66,6 +66,7 @@ pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
     accepted_keys: &[String],
+    options: PublishOptions,
 ) -> Result<Vec<PackageReport>, Error> {
     let name = path.display().to_string();
     let refused = |code, message: String, hint: &str| {
@@ -125,7 +126,7 @@ pub(crate) async fn import(
     for manifest in bundle.manifests {
         let name = format!("{name}: {}", manifest.id());
         let outcome = match data {
-            Some(data) => publish(data, &manifest).await,
+            Some(data) => publish(data, &manifest, options).await,
             None => Ok(imported(&manifest, false)),
         };
         // A course that cannot be published does not block the others in the file.

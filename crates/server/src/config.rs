@@ -120,6 +120,10 @@ pub struct Settings {
     pub backups_kept: u32,
     /// Folder of updates of the app, served at `/updates/`; none: no updates.
     pub updates_dir: Option<PathBuf>,
+    /// Maximum size of a package that is uploaded, in MiB.
+    pub max_upload_mib: u64,
+    /// Number of versions of a course whose content is kept, so that they can be published again.
+    pub course_versions_kept: u32,
     /// Maximum number of rows per learner; further new rows are refused.
     pub max_rows_per_learner: u64,
     /// Maximum total size of the rows of one learner, in MiB.
@@ -178,6 +182,8 @@ impl Default for Settings {
             backup_dir: None,
             backups_kept: 7,
             updates_dir: None,
+            max_upload_mib: 256,
+            course_versions_kept: 5,
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
             oidc: None,

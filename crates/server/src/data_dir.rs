@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::{
     blobs::{BlobFolder, BlobStore},
     config::Config,
@@ -19,14 +21,17 @@ use crate::{
     tokens::TokenKeys,
 };
 
-/// An open data folder. Its parts are behind traits; the local implementations are chosen in `open`.
+/// An open data folder. Its parts are behind traits; the local implementations are chosen in `open`. Clones share them.
+#[derive(Clone)]
 pub struct DataDir {
     pub config: Config,
     pub store: Store,
     pub signer: Arc<dyn Signer>,
     pub blobs: Arc<dyn BlobStore>,
     pub events: Arc<dyn EventBus>,
-    failpoints: OnceLock<Failpoints>,
+    failpoints: Arc<OnceLock<Failpoints>>,
+    /// One upload is compiled at a time, because a compilation takes much memory.
+    pub(crate) upload_slot: Arc<Semaphore>,
 }
 
 /// Lock file: shared by imports, exclusive for the removal of blobs.
@@ -90,7 +95,8 @@ impl DataDir {
             blobs: Arc::new(blobs),
             events,
             config,
-            failpoints: OnceLock::new(),
+            failpoints: Arc::default(),
+            upload_slot: Arc::new(Semaphore::new(1)),
         })
     }
     /// Acquires the shared import lock, after waiting for a running removal of blobs. An import holds the lock, because
@@ -113,6 +119,10 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(io("lock", &path)(e)),
         }
+    }
+    /// Lets no upload run in this process until the result is dropped, for tests.
+    pub async fn hold_uploads(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.upload_slot).acquire_owned().await.ok()
     }
     /// Returns the fingerprint of this server's key, for users to compare.
     pub fn fingerprint(&self) -> String {

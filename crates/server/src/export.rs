@@ -22,7 +22,7 @@ use crate::{
     error::{Error, io},
     folders::{finish_part, new_part},
     http::catalogue::{meta_of, page_json},
-    store::{Filter, Kind},
+    store::{Audience, Filter, Kind},
 };
 
 /// Number of exported courses, stories and blobs, and the total size of the blobs in bytes.
@@ -56,11 +56,13 @@ pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
     let part = new_part(to)?;
     let meta = meta_of(&data.app()?).await.map_err(|f| Error::Refused(f.detail))?;
     write(&part.join("meta.json"), &serde_json::to_string(&meta).unwrap_or_default())?;
+    // Courses for classes, and those that were withdrawn, are not for everybody who gets the library.
+    let all =
+        Filter { audience: Audience::Reader(Vec::new()), limit: u32::MAX, ..Filter::default() };
     let mut exported = Exported::default();
     let target_blobs = BlobFolder::of(&part);
     for (kind, name) in [(Kind::Course, "courses"), (Kind::Story, "stories")] {
-        let found =
-            data.store.list(kind, None, Filter { limit: u32::MAX, ..Filter::default() }).await?;
+        let found = data.store.list(kind, None, all.clone()).await?;
         let page_size = found.items.len() as u32;
         write(&part.join(format!("{name}.json")), &page_json(&found, 1, page_size))?;
         for publication in &found.items {

@@ -13,7 +13,7 @@ use crate::{
     domain::publishing::RenderError,
     error::{Error, io},
     export::Summary,
-    publish::publish,
+    publish::{PublishOptions, publish},
     store::{Filter, Kind, ListedPublication, StoreError},
 };
 
@@ -45,9 +45,10 @@ pub async fn install(data: &DataDir, sources: Vec<PathBuf>) -> Result<u64, Error
     let _lock = data.begin_import().await?;
     let to = data.config.data_dir.join(FOLDER);
     blocking(move || Ok(Packs::install(&sources, &to)?)).await?;
+    let options = PublishOptions { keeps_state: true, ..PublishOptions::default() };
     let mut changed = 0;
     for manifest in published(data).await? {
-        changed += u64::from(publish(data, &manifest).await?.changed);
+        changed += u64::from(publish(data, &manifest, options).await?.changed);
     }
     Ok(changed)
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use carrel_model::{
-    Slug,
+    Slug, UserId,
     content::{Manifest, ManifestContent, SignedManifest},
 };
 use carrel_package::{
@@ -26,8 +26,8 @@ use crate::{
     bundle_import,
     data_dir::{DataDir, Failpoints},
     error::Error,
-    publish::{ImportReport, PackageReport, imported, publish},
-    store::Kind,
+    publish::{ImportReport, PackageReport, PublishOptions, imported, prepare, publish},
+    store::{Kind, Publication},
 };
 
 /// Result of a compilation on a blocking thread: the compiler, for the next package, the compiled package, and what the
@@ -87,6 +87,8 @@ impl DataDir {
 pub struct ImportOptions {
     /// Fingerprints of the keys of other libraries whose course files are accepted.
     pub accept: Vec<String>,
+    /// The new owner of the courses; `None`: unchanged.
+    pub owner: Option<UserId>,
     /// For files of other programs.
     pub foreign: carrel_import::Options,
 }
@@ -111,6 +113,7 @@ async fn run(
         Some(data) => Some(data.begin_import().await?),
         None => None,
     };
+    let how = PublishOptions { owner: options.owner, ..PublishOptions::default() };
     let mut report = ImportReport::default();
     let mut compiler = new_compiler();
     // A path, and whether it may be without a package.
@@ -120,7 +123,8 @@ async fn run(
         let has_bundles = !files.is_empty();
         for file in files {
             let name = file.display().to_string();
-            let imported = AssertUnwindSafe(bundle_import::import(data, &file, &options.accept));
+            let imported =
+                AssertUnwindSafe(bundle_import::import(data, &file, &options.accept, how));
             match publish_result(&name, imported.catch_unwind().await) {
                 Ok(packages) => report.packages.extend(packages),
                 Err(problem) => report.refuse(name, vec![problem]),
@@ -133,7 +137,7 @@ async fn run(
         if let Some(format) = carrel_import::detect(&path) {
             let foreign;
             (compiler, foreign) = convert(compiler, &path, format, data, options).await;
-            report.packages.push(publish_foreign(foreign, data).await);
+            report.packages.push(publish_foreign(foreign, data, how).await);
             continue;
         }
         let (name, search_path) = (display.clone(), path.clone());
@@ -204,7 +208,7 @@ async fn run(
             };
             let outcome = match data {
                 Some(data) => {
-                    let published = AssertUnwindSafe(publish(data, &compiled.manifest));
+                    let published = AssertUnwindSafe(publish(data, &compiled.manifest, how));
                     publish_result(&name, published.catch_unwind().await)
                 }
                 None => Ok(imported(&compiled.manifest, false)),
@@ -223,6 +227,79 @@ async fn run(
         }
     }
     Ok(report)
+}
+
+/// Compiles the one course of an uploaded zip, whose name in messages is `name`. Its blobs are stored; nothing is
+/// published. Returns the report, and the publication if there are no errors.
+///
+/// The caller holds the import lock until the blobs are recorded.
+pub(crate) async fn compile_upload(
+    data: &DataDir,
+    path: &Path,
+    name: &str,
+) -> (ImportReport, Option<Publication>) {
+    let mut report = ImportReport::default();
+    let (given, zip) = (name.to_owned(), path.to_owned());
+    let found = run_blocking(name, move || {
+        catch_panic(&given, || carrel_package::find_as(&zip, &given, &Limits::default()))
+    });
+    let package = match found.await {
+        Ok(Ok(found)) if found.packages.len() == 1 => found.packages.into_iter().next(),
+        Ok(Ok(_)) => {
+            let hint = "pack the folder of one course: course.json and its files";
+            let message = "the zip does not contain exactly one package".to_owned();
+            report.refuse(name.to_owned(), vec![problem(name, "no-package", message, hint)]);
+            return (report, None);
+        }
+        Ok(Err(problems)) => {
+            report.refuse(name.to_owned(), problems);
+            return (report, None);
+        }
+        Err(problem) => {
+            report.refuse(name.to_owned(), vec![problem]);
+            return (report, None);
+        }
+    };
+    let Some(package) = package.filter(Package::is_course) else {
+        let hint = "stories are imported with `carrel-server import`";
+        let message = "the package is a story, not a course".to_owned();
+        report.refuse(name.to_owned(), vec![problem(name, "no-course", message, hint)]);
+        return (report, None);
+    };
+    let (package_name, root) = (package.name(), package.root());
+    let (blobs, failpoints) = (Arc::clone(&data.blobs), data.failpoints());
+    let step = run_blocking(&package_name, move || {
+        compile(new_compiler(), &package, Some(blobs.as_ref()), failpoints)
+    });
+    let (compiled, declared) = match step.await {
+        Ok((_, compiled, declared)) => (compiled, declared),
+        Err(problem) => (Err(vec![problem]), Declared::default()),
+    };
+    let (mut problems, prepared) = match compiled {
+        Ok(compiled) => {
+            let prepared = AssertUnwindSafe(prepare(data, &compiled.manifest)).catch_unwind();
+            let prepared = publish_result(&package_name, prepared.await);
+            (compiled.warnings, prepared.map_err(Some))
+        }
+        Err(problems) => (problems, Err(None)),
+    };
+    let (outcome, publication) = match prepared {
+        Ok((outcome, publication)) => (Some(outcome), Some(publication)),
+        Err(refused) => {
+            refused.into_iter().for_each(|problem| problems.insert(0, problem));
+            (None, None)
+        }
+    };
+    report.packages.push(PackageReport {
+        name: package_name,
+        root,
+        kind: Some(Kind::Course),
+        declared,
+        problems,
+        outcome,
+        source: None,
+    });
+    (report, publication)
 }
 
 /// Returns the files of other programs in a folder that are not inside of a package. Text files are imported only if
@@ -292,7 +369,11 @@ async fn convert(
 }
 
 /// Publishes a converted file, unless its licence is unknown.
-async fn publish_foreign(foreign: Foreign, data: Option<&DataDir>) -> PackageReport {
+async fn publish_foreign(
+    foreign: Foreign,
+    data: Option<&DataDir>,
+    how: PublishOptions,
+) -> PackageReport {
     let Foreign { name, result, source } = foreign;
     let mut report = PackageReport {
         root: name.clone(),
@@ -328,7 +409,7 @@ async fn publish_foreign(foreign: Foreign, data: Option<&DataDir>) -> PackageRep
             "state the licence with --license, such as --license CC-BY-4.0",
         )),
         Some(data) => {
-            let published = AssertUnwindSafe(publish(data, manifest));
+            let published = AssertUnwindSafe(publish(data, manifest, how));
             publish_result(&report.name, published.catch_unwind().await)
         }
         None => Ok(imported(manifest, false)),

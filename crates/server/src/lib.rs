@@ -30,6 +30,7 @@ pub mod relocate;
 pub mod restore;
 pub mod server;
 pub mod tenants;
+pub mod uploads;
 
 pub use carrel_precis as precis;
 pub use clock::{Clock, FakeClock, SystemClock};

@@ -1,6 +1,7 @@
 //! The program `carrel-server`: the command line and the output. The library implements the commands.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod course_commands;
 mod roster_commands;
 mod tenant_commands;
 mod token_commands;
@@ -15,7 +16,7 @@ use std::{
 };
 
 use carrel_authoring::{
-    report::{CheckReport, CheckedPackage, Conversion, Identity},
+    report::CheckReport,
     template::{self, TemplateKind},
     watch::Watch,
 };
@@ -28,7 +29,7 @@ use carrel_server::{
     fonts::{self, FontUse},
     import::{self, ImportOptions},
     jobs::JobRunner,
-    publish::{ImportReport, Imported},
+    publish::ImportReport,
     relocate, restore,
     store::{Kind, tx::JobRow},
 };
@@ -73,6 +74,9 @@ enum Command {
         /// Accept course files signed by the library whose key has this fingerprint.
         #[arg(long)]
         accept_key: Vec<String>,
+        /// Login of the account that becomes the owner of the courses.
+        #[arg(long, value_name = "LOGIN")]
+        owner: Option<String>,
         #[command(flatten)]
         foreign: ForeignOptions,
     },
@@ -137,6 +141,11 @@ enum Command {
         ids: Vec<Slug>,
         #[arg(long)]
         data: PathBuf,
+    },
+    /// List courses with their states and versions; change state, owner, visibility and enrolment.
+    Course {
+        #[command(subcommand)]
+        command: course_commands::CourseCommand,
     },
     /// Install or list fonts for scripts that the app's own fonts do not cover.
     Fonts {
@@ -232,7 +241,7 @@ impl ForeignOptions {
             license: self.license,
             ..carrel_import::Options::default()
         };
-        ImportOptions { accept, foreign }
+        ImportOptions { accept, foreign, ..ImportOptions::default() }
     }
 }
 
@@ -333,9 +342,14 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             stop_signal().await;
             server.shutdown().await;
         }
-        Command::Import { paths, data, accept_key, foreign } => {
-            let options = foreign.with_keys(accept_key);
-            let report = DataDir::open(config_of(data)?)?.import_with(&paths, &options).await?;
+        Command::Import { paths, data, accept_key, owner, foreign } => {
+            let data = DataDir::open(config_of(data)?)?;
+            let owner = match owner {
+                Some(login) => Some(course_commands::account(&data, &login).await?),
+                None => None,
+            };
+            let options = ImportOptions { owner, ..foreign.with_keys(accept_key) };
+            let report = data.import_with(&paths, &options).await?;
             return Ok(print_report(&report, "imported"));
         }
         Command::ImportReport { id, data, json } => {
@@ -352,7 +366,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Check { paths, watch: true, port, .. } => watch(paths, port).await?,
         Command::Check { paths, json: true, foreign, .. } => {
             let options = foreign.with_keys(Vec::new());
-            let report = check_report(&import::check_with(&paths, &options).await?, false);
+            let report = import::check_with(&paths, &options).await?.to_check_report(false);
             println!("{}", report.to_json());
             return Ok(exit_code(&report));
         }
@@ -403,6 +417,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
+        Command::Course { command } => course_commands::run(command).await?,
         Command::Roster { command } => return roster_commands::run(command).await,
         Command::Tenant { command } => tenant_commands::run(command)?,
         Command::Token { command } => token_commands::run(command).await?,
@@ -554,34 +569,12 @@ async fn accept_files(
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Converts a report to the form in which it is shown. A check does not compare with what is published.
-fn check_report(report: &ImportReport, is_import: bool) -> CheckReport {
-    let identity = |outcome: &Imported| Identity {
-        id: outcome.id.as_str().to_owned(),
-        title: outcome.title.clone(),
-        is_unchanged: is_import && !outcome.changed,
-    };
-    let packages = report.packages.iter().map(|package| CheckedPackage {
-        path: package.name.clone(),
-        root: package.root.clone(),
-        kind: package.kind.map(Kind::as_str),
-        declared: package.declared.clone(),
-        identity: package.outcome.as_ref().map(identity),
-        problems: package.problems.clone(),
-        conversion: package.source.as_ref().map(|source| Conversion {
-            text: source.to_text(),
-            json: serde_json::to_value(source).unwrap_or_default(),
-        }),
-    });
-    CheckReport { packages: packages.collect() }
-}
-
 fn exit_code(report: &CheckReport) -> ExitCode {
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
-    let report = check_report(report, verb == "imported");
+    let report = report.to_check_report(verb == "imported");
     print!("{}", report.to_text(verb));
     exit_code(&report)
 }

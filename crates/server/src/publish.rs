@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use carrel_authoring::report::{CheckReport, CheckedPackage, Conversion, Identity};
 use carrel_model::{
-    BlobHash, Slug,
+    BlobHash, Slug, UserId,
     content::{CourseMeta, Manifest, SignedManifest},
 };
 use carrel_package::{Declared, Problem};
+use carrel_people::permissions::Caller;
 
 use crate::{
     data_dir::DataDir,
-    domain::publishing,
+    domain::{courses::Publishing, publishing},
     error::Error,
     fonts,
-    store::{Kind, Publication},
+    store::{Kind, Publication, StoreError, tx::CourseRow},
 };
 
 /// Report of everything found under the imported paths.
@@ -61,6 +63,27 @@ impl ImportReport {
     pub fn failed(&self) -> usize {
         self.packages.iter().filter(|p| p.outcome.is_none()).count()
     }
+    /// Converts a report to the form in which it is shown. A check does not compare with what is published.
+    pub fn to_check_report(&self, is_import: bool) -> CheckReport {
+        let identity = |outcome: &Imported| Identity {
+            id: outcome.id.as_str().to_owned(),
+            title: outcome.title.clone(),
+            is_unchanged: is_import && !outcome.changed,
+        };
+        let packages = self.packages.iter().map(|package| CheckedPackage {
+            path: package.name.clone(),
+            root: package.root.clone(),
+            kind: package.kind.map(Kind::as_str),
+            declared: package.declared.clone(),
+            identity: package.outcome.as_ref().map(identity),
+            problems: package.problems.clone(),
+            conversion: package.source.as_ref().map(|source| Conversion {
+                text: source.to_text(),
+                json: serde_json::to_value(source).unwrap_or_default(),
+            }),
+        });
+        CheckReport { packages: packages.collect() }
+    }
     pub(crate) fn refuse(&mut self, name: String, problems: Vec<Problem>) {
         let (root, declared) = (name.clone(), Declared::default());
         let report = PackageReport {
@@ -83,11 +106,48 @@ pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
     Imported { kind, id: id.clone(), title: title.to_owned(), version, changed }
 }
 
+/// How the command line publishes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PublishOptions {
+    /// The new owner of the courses; `None`: unchanged.
+    pub owner: Option<UserId>,
+    /// Courses that were withdrawn or archived stay so.
+    pub keeps_state: bool,
+}
+
 /// Publishes a manifest whose blobs are stored, with the installed fonts that its texts need.
-pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Imported, Error> {
+pub(crate) async fn publish(
+    data: &DataDir,
+    manifest: &Manifest,
+    options: PublishOptions,
+) -> Result<Imported, Error> {
+    let (outcome, publication) = prepare(data, manifest).await?;
+    let before = data.store.published(outcome.kind, &outcome.id).await?;
+    let changed = before.is_none_or(|p| p.version != outcome.version);
+    data.failpoint("publication prepared");
+    let how = Publishing {
+        by: Caller::COMMAND_LINE,
+        owner: options.owner,
+        reopens: !options.keeps_state,
+        kept: data.config.settings.course_versions_kept,
+    };
+    data.store.publish(publication, how, data.config.clock.now_ms()).await?;
+    data.failpoint("published");
+    Ok(Imported { changed, ..outcome })
+}
+
+/// Derives the publication of a manifest whose blobs are stored, with the installed fonts that its texts need.
+///
+/// # Errors
+/// `Refused` if its id cannot be used.
+pub(crate) async fn prepare(
+    data: &DataDir,
+    manifest: &Manifest,
+) -> Result<(Imported, Publication), Error> {
     let manifest = &fonts::add(data, manifest.clone()).await?;
     let outcome = imported(manifest, true);
-    if outcome.kind == Kind::Course && CourseMeta::is_reserved_id(&outcome.id) {
+    let is_reserved = CourseMeta::is_reserved_id(&outcome.id) || outcome.id.as_str() == "uploads";
+    if outcome.kind == Kind::Course && is_reserved {
         let message = format!(
             "the id {} is a name that servers use themselves; hint: choose another id",
             outcome.id
@@ -104,13 +164,31 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
         );
         return Err(Error::Refused(message));
     }
-    let before = data.store.published(outcome.kind, &outcome.id).await?;
-    let changed = before.is_none_or(|p| p.version != outcome.version);
     let publication = render(data, publishing::sign(manifest, data.signer.as_ref())).await?;
-    data.failpoint("publication prepared");
-    data.store.publish(publication, data.config.clock.now_ms()).await?;
-    data.failpoint("published");
-    Ok(Imported { changed, ..outcome })
+    Ok((outcome, publication))
+}
+
+impl DataDir {
+    /// Publishes a stored version of a course: the draft, or one that was published before.
+    pub async fn publish_version(
+        &self,
+        by: Caller,
+        id: &Slug,
+        version: BlobHash,
+    ) -> Result<CourseRow, Error> {
+        let publication = of_version(self, id, version).await?;
+        let kept = self.config.settings.course_versions_kept;
+        let now = self.config.clock.now_ms();
+        Ok(self.store.publish_version(by, publication, kept, now).await?)
+    }
+}
+
+/// Derives the publication of a stored version of a course.
+async fn of_version(data: &DataDir, id: &Slug, version: BlobHash) -> Result<Publication, Error> {
+    let stored = data.store.kept_version(id, version).await?;
+    let signed: SignedManifest = serde_json::from_str(&stored.manifest)
+        .map_err(|e| StoreError::unreadable("manifest", e))?;
+    render(data, signed).await
 }
 
 /// Derives a publication from its manifest on a blocking thread.

@@ -68,7 +68,7 @@ impl Served {
         let lock = lock(&config.data_dir, config.engine.is_shared())?;
         let data = Arc::new(DataDir::open(config)?);
         data.events.receive();
-        let app = data.app_with(passwords);
+        let app = data.app_with(passwords)?;
         let router = http::app(app.clone());
         Ok(Self { data, app, router, jobs: None, _lock: lock })
     }

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
 use crate::{
@@ -39,6 +40,8 @@ pub struct TenantSettings {
     pub public_catalogue: Option<bool>,
     pub max_rows_per_learner: Option<u64>,
     pub max_mib_per_learner: Option<u64>,
+    /// Identity provider of the school; that of the server is not used.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// A tenant of a server.
@@ -160,6 +163,7 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
             public_catalogue: own.public_catalogue.unwrap_or(base.public_catalogue),
             max_rows_per_learner: own.max_rows_per_learner.unwrap_or(base.max_rows_per_learner),
             max_mib_per_learner: own.max_mib_per_learner.unwrap_or(base.max_mib_per_learner),
+            oidc: own.oidc,
             backup_dir,
             ..base
         },

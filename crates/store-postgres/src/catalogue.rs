@@ -4,8 +4,8 @@ use carrel_model::{BlobHash, ItemId, Slug, content::ManifestBlob, text::language
 use carrel_store::{
     Result, StoreError,
     tx::{
-        CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
-        difficulty_text, passage_kind_text,
+        Audience, CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication,
+        Published, difficulty_text, passage_kind_text,
     },
 };
 use tokio_postgres::{Row, types::ToSql};
@@ -169,7 +169,8 @@ impl CatalogueTx for PgTx<'_> {
     }
     fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
         self.lock(Lock::Catalogue)?;
-        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)";
+        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)
+            AND NOT EXISTS (SELECT 1 FROM course_version_blob v WHERE v.hash = blob.hash)";
         self.execute(
             &format!("UPDATE blob SET unused_since_ms = greatest($1::bigint, 1) WHERE unused_since_ms = 0 AND {unused}"),
             &[&now_ms],
@@ -211,6 +212,15 @@ impl CatalogueTx for PgTx<'_> {
                 clauses.push(clause.replace('?', &format!("${}", values.len())));
             }
         };
+        match &filter.audience {
+            Audience::All => {}
+            Audience::Listed => add_clause("c.listing > ?", Some(boxed(0_i64))),
+            Audience::Reader(courses) => {
+                let ids: Vec<String> = courses.iter().map(|id| id.as_str().to_owned()).collect();
+                let clause = "(c.listing = 2 OR (c.listing = 1 AND c.id = ANY(?)))";
+                add_clause(clause, Some(boxed(ids)));
+            }
+        }
         let difficulty = filter.difficulty.map(|d| boxed(difficulty_text(Some(d))));
         add_clause("c.difficulty = ?", difficulty);
         add_clause("c.level = ?", filter.level.map(|level| boxed(i64::from(level))));

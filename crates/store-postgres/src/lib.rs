@@ -13,6 +13,7 @@ mod accounts;
 mod catalogue;
 mod cluster;
 mod copies;
+mod courses;
 mod engine;
 mod enrolment_tokens;
 mod epoch;

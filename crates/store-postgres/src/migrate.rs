@@ -29,6 +29,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(8, "class_codes", "0008_class_codes"),
     migration!(9, "tenants", "0009_tenants"),
     migration!(10, "external_sign_in", "0010_external_sign_in"),
+    migration!(11, "courses", "0011_courses"),
+    migration!(12, "course_uploads", "0012_course_uploads"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -205,6 +205,9 @@ impl PeopleTx for PgTx<'_> {
         }
         self.clear_external_identities(id)?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
+        self.execute("UPDATE course SET owner = ''::bytea WHERE owner = $1", &[&bytes(&id.0)])?;
+        let sql = "UPDATE course_version SET author = ''::bytea WHERE author = $1";
+        self.execute(sql, &[&bytes(&id.0)])?;
         self.execute("DELETE FROM account WHERE id = $1", &[&bytes(&id.0)])?;
         let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (tenant, id) DO NOTHING";
         self.execute(sql, &[&bytes(&id.0), &now_ms])?;

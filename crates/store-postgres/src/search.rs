@@ -13,11 +13,14 @@ use carrel_model::{
 };
 use carrel_store::{
     Result, StoreError,
-    tx::{EXCERPT_CHARS, Listed, SearchTx, passage_kind_of},
+    tx::{Audience, EXCERPT_CHARS, Listed, SearchTx, passage_kind_of},
 };
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::tx::{Params, PgTx, get};
+use crate::{
+    courses,
+    tx::{Params, PgTx, get},
+};
 
 /// Maximum number of results of a query in publications, and in passages.
 const MAX_FOUND: i64 = 500;
@@ -132,29 +135,56 @@ impl Found {
 
 impl PgTx<'_> {
     /// Finds passages of publications, or those in them, best first.
-    fn passages(&self, query: &SearchQuery, publications: bool) -> Result<Vec<Found>> {
-        let condition = condition(query, 1);
+    fn passages(
+        &self,
+        query: &SearchQuery,
+        hidden: &[String],
+        publications: bool,
+    ) -> Result<Vec<Found>> {
+        let condition = condition(query, 2);
         let kinds = if publications { "IN" } else { "NOT IN" };
         let sql = format!(
             "SELECT p.id, p.kind, p.item FROM {}
-             WHERE p.kind {kinds} ('course', 'story') AND {}
+             WHERE p.kind {kinds} ('course', 'story') AND NOT (p.root_kind = 'course' AND p.root = ANY($1)) AND {}
              ORDER BY {} DESC, length(p.title), p.item LIMIT {MAX_FOUND}",
             condition.from, condition.sql, condition.title_words
         );
-        let values: Vec<&(dyn ToSql + Sync)> =
-            condition.values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&hidden];
+        values.extend(condition.values.iter().map(|v| v as &(dyn ToSql + Sync)));
         self.query(&sql, &values)?.iter().map(Found::read).collect()
     }
 }
 
+impl PgTx<'_> {
+    /// Returns the ids of the courses that a reader does not find.
+    fn hidden_courses(&self, audience: &Audience) -> Result<Vec<String>> {
+        let (condition, ids) = match audience {
+            Audience::All => return Ok(Vec::new()),
+            Audience::Listed => ("listing = 0 AND $1::text[] = $1", Vec::new()),
+            Audience::Reader(courses) => {
+                ("(listing = 0 OR (listing = 1 AND NOT id = ANY($1)))", courses::ids(courses))
+            }
+        };
+        let sql = format!("SELECT id FROM publication WHERE kind = 'course' AND {condition}");
+        self.query(&sql, &[&ids])?.iter().map(|row| get(row, 0)).collect()
+    }
+}
+
 impl SearchTx for PgTx<'_> {
-    fn search(&self, query: &SearchQuery, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
-        let mut found = self.passages(query, true)?;
+    fn search(
+        &self,
+        query: &SearchQuery,
+        audience: &Audience,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<SearchHit>> {
+        let hidden = self.hidden_courses(audience)?;
+        let mut found = self.passages(query, &hidden, true)?;
         // The text of a story that is found by its title is not a hit of its own: both have the same item.
         let stories: HashSet<String> =
             found.iter().filter(|f| f.kind == "story").map(|f| f.item.clone()).collect();
         let is_other = |f: &Found| f.kind != "story_text" || !stories.contains(&f.item);
-        found.extend(self.passages(query, false)?.into_iter().filter(is_other));
+        found.extend(self.passages(query, &hidden, false)?.into_iter().filter(is_other));
         let total = found.len() as u64;
         let page = found
             .into_iter()

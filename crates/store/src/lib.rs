@@ -15,8 +15,8 @@ pub use engine::{
 };
 pub use error::{Reason, Result, StoreError};
 pub use tx::{
-    Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published, PublishedQuiz,
-    SignedIn,
+    Audience, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
+    PublishedQuiz, SignedIn,
 };
 
 /// Names of facts: single values in the database.

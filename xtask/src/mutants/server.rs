@@ -18,6 +18,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("students_see_their_own_courses_only"),
     },
     Mutant {
+        name: "a course for classes is read by others",
+        file: "crates/domain/src/courses.rs",
+        good: "CourseState::Published => !course.for_classes ||",
+        bad: "CourseState::Published => true ||",
+        tests: api!("a_course_for_classes_is_invisible_to_others"),
+    },
+    Mutant {
+        name: "an upload has two runs at the same time",
+        file: "crates/domain/src/uploads.rs",
+        good: "upload.state.is_ended() || upload.lease_until_ms > now_ms",
+        bad: "upload.state.is_ended()",
+        tests: api!("an_interrupted_upload_is_run_again"),
+    },
+    Mutant {
+        name: "a refused request is asked about again when a device sends it again",
+        file: "crates/domain/src/enrolment.rs",
+        good: "known.stamp >= stamp",
+        bad: "known.stamp > stamp",
+        tests: api!("the_owner_decides_on_requests_that_need_an_approval"),
+    },
+    Mutant {
         name: "learners who left a course are counted",
         file: "crates/store/src/sqlite/catalogue.rs",
         good: "k.value = 'true' AND k.key = p.id AND d.status = 'active'",

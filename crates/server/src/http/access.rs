@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use carrel_model::{ErrorCode, UserId};
+use carrel_model::{ErrorCode, Slug, UserId};
 pub use carrel_people::permissions::Permission;
 use carrel_people::permissions::Subject;
 use carrel_roster::ClassId;
@@ -40,6 +40,8 @@ pub enum Access {
     SelfOr(Permission),
     /// Staff who have the permission about the class `{classId}` of the path.
     Class(Permission),
+    /// Staff who have the permission about the course `{courseId}` of the path.
+    Course(Permission),
 }
 
 impl Access {
@@ -49,12 +51,17 @@ impl Access {
             Self::Public | Self::Catalogue | Self::SignedIn | Self::Staff(_) => None,
             Self::Person(_) | Self::SelfOr(_) => Some("userId"),
             Self::Class(_) => Some("classId"),
+            Self::Course(_) => Some("courseId"),
         }
     }
     pub fn permission(self) -> Option<Permission> {
         match self {
             Self::Public | Self::Catalogue | Self::SignedIn => None,
-            Self::Staff(p) | Self::Person(p) | Self::SelfOr(p) | Self::Class(p) => Some(p),
+            Self::Staff(p)
+            | Self::Person(p)
+            | Self::SelfOr(p)
+            | Self::Class(p)
+            | Self::Course(p) => Some(p),
         }
     }
 }
@@ -64,6 +71,8 @@ pub struct Entry {
     pub access: Access,
     /// `None`: requests are not counted.
     pub limit: Option<&'static RouteLimit>,
+    /// The body is a package: it may be large, and receiving it may take long.
+    pub is_upload: bool,
     handlers: MethodRouter<App>,
     pub paths: Paths,
     pub schemas: Vec<(String, RefOr<Schema>)>,
@@ -71,16 +80,21 @@ pub struct Entry {
 
 impl Entry {
     pub fn new(access: Access, (schemas, paths, handlers): UtoipaMethodRouter<App>) -> Self {
-        Self { access, limit: None, handlers, paths, schemas }
+        Self { access, limit: None, is_upload: false, handlers, paths, schemas }
     }
     /// Limits the requests of each caller.
     #[must_use]
     pub fn limited(self, limit: &'static RouteLimit) -> Self {
         Self { limit: Some(limit), ..self }
     }
+    /// Allows a large body.
+    #[must_use]
+    pub fn with_upload(self) -> Self {
+        Self { is_upload: true, ..self }
+    }
 }
 
-/// Returns a router with these entries, each behind its guard. Any other path returns 404.
+/// Returns a router with these entries, each behind its guard.
 pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     let mut router = Router::new();
     for Entry { access, limit, handlers, paths, .. } in entries {
@@ -90,7 +104,7 @@ pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
             router = router.route(path, guarded.clone());
         }
     }
-    router.fallback(|_: Request| async { StatusCode::NOT_FOUND })
+    router
 }
 
 /// Runs the handler if the caller has access and is below the limit of the route. The signed-in user is added to the
@@ -105,8 +119,15 @@ async fn guard(
         Access::Catalogue => app.settings.public_catalogue,
         _ => false,
     };
-    let caller = if is_open {
+    let caller = if access == Access::Public {
         None
+    } else if is_open {
+        // What an open route returns depends on the reader; without a valid token, on nobody.
+        let caller = SignedInUser::authenticate(&app, request.headers()).await.ok();
+        if let Some(caller) = &caller {
+            request.extensions_mut().insert(caller.clone());
+        }
+        caller
     } else {
         let caller = SignedInUser::authenticate(&app, request.headers()).await?;
         if let Some(permission) = access.permission() {
@@ -163,6 +184,11 @@ async fn subject(access: Access, request: &mut Request) -> Result<Subject, ApiEr
     let parameters = request.extract_parts::<RawPathParams>().await.ok();
     let found = parameters.as_ref().and_then(|all| all.iter().find(|(key, _)| *key == name));
     let (_, text) = found.ok_or_else(|| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+    if let Access::Course(_) = access {
+        let course = text.parse::<Slug>();
+        let course = course.map_err(|e| ApiError::invalid(format!("the path: {name}: {e}")))?;
+        return Ok(Subject::Course(course));
+    }
     let id =
         text.parse().map_err(|_| ApiError::invalid(format!("the path: {name} must be a UUID")))?;
     Ok(match access {

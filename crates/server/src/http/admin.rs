@@ -255,9 +255,9 @@ pub async fn classes(
 #[into_params(parameter_in = Query)]
 pub struct ClassCodeQuery {
     /// Validity in days, 1 to 90; by default 7.
-    days: Option<u32>,
+    pub(super) days: Option<u32>,
     /// Number of accounts that may use it; by default any number.
-    uses: Option<u32>,
+    pub(super) uses: Option<u32>,
 }
 
 /// A code with which people register as students of a class. It cannot be shown again.

@@ -8,7 +8,7 @@ use super::{
     api_error::ApiError,
     byte_ranges::{ByteRequest, ServedFile, body_of},
     dictionaries,
-    extract::Path,
+    extract::{Path, Reader},
 };
 
 /// Returns the bytes with this BLAKE3 hash. Supports `HEAD` and a single range; a request for several ranges returns
@@ -20,15 +20,20 @@ use super::{
         (status = 304), (status = 404), (status = 416)))]
 pub async fn blob(
     State(app): State<App>,
+    Reader(reader): Reader,
     request: ByteRequest,
     Path(hash): Path<BlobHash>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found(format!("blob {hash} not found"));
-    let shared = if app.settings.public_catalogue { "public" } else { "private" };
-    let cache = format!("{shared}, max-age=31536000, immutable");
-    let Some(known) = app.store.blob(hash).await? else {
-        return dictionaries::database(&app, hash, &request, &cache).await?.ok_or_else(missing);
+    let cache = |is_public: bool| {
+        let shared = if is_public && app.settings.public_catalogue { "public" } else { "private" };
+        format!("{shared}, max-age=31536000, immutable")
     };
+    let Some(found) = app.store.readable_blob(hash, reader).await? else {
+        let pack = dictionaries::database(&app, hash, &request, &cache(true)).await?;
+        return pack.ok_or_else(missing);
+    };
+    let (known, cache) = (found.blob, cache(found.is_public));
     let (mut reply, part) = request.select(&ServedFile {
         what: "blob",
         tag: &format!("\"{hash}\""),

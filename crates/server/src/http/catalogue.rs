@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use carrel_model::{
-    Slug,
+    Slug, UserId,
     content::{Difficulty, SignedManifest},
     range::matches_tag,
     wire::{
@@ -21,11 +21,11 @@ use serde::Deserialize;
 use super::{
     App,
     api_error::ApiError,
-    extract::{Path, Query},
+    extract::{Path, Query, Reader},
 };
 use crate::{
     signing::hex,
-    store::{Filter, Kind, Listed, ListedPublication, Published},
+    store::{Audience, Filter, Kind, Listed, ListedPublication, Published},
 };
 
 /// Time for which a client may use a cached list without revalidation, in seconds.
@@ -78,11 +78,12 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
     responses((status = 200, body = ListPage<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
+    reader: Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
 ) -> Result<Response, ApiError> {
-    list(&app, Kind::Course, &uri, &headers, query).await
+    list(&app, Kind::Course, reader, &uri, &headers, query).await
 }
 
 /// Lists stories by title, or by relevance to `q`.
@@ -96,12 +97,13 @@ pub async fn stories(
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
 ) -> Result<Response, ApiError> {
-    list(&app, Kind::Story, &uri, &headers, query).await
+    list(&app, Kind::Story, Reader(None), &uri, &headers, query).await
 }
 
 async fn list(
     app: &App,
     kind: Kind,
+    Reader(reader): Reader,
     uri: &Uri,
     headers: &HeaderMap,
     query: CatalogueQuery,
@@ -110,11 +112,13 @@ async fn list(
     if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
         return Err(ApiError::invalid("level: must be 1 to 5"));
     }
-    let tag = list_tag(app, uri).await?;
+    let audience = app.store.audience(reader).await?;
+    let tag = list_tag(app, &audience, uri).await?;
     if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let filter = Filter {
+        audience,
         difficulty: query.difficulty,
         level: query.level,
         category: query.category,
@@ -142,10 +146,11 @@ pub(crate) fn page_json(found: &Listed<ListedPublication>, page: u32, page_size:
     responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
 pub async fn course(
     State(app): State<App>,
+    Reader(reader): Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Course, &id).await?;
+    let found = published(&app, Kind::Course, &id, reader).await?;
     Ok(reply_of(&headers, found))
 }
 
@@ -154,10 +159,11 @@ pub async fn course(
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn course_manifest(
     State(app): State<App>,
+    Reader(reader): Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Course, &id).await?;
+    let found = published(&app, Kind::Course, &id, reader).await?;
     Ok(manifest_of(&headers, found))
 }
 
@@ -169,7 +175,7 @@ pub async fn story(
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Story, &id).await?;
+    let found = published(&app, Kind::Story, &id, None).await?;
     Ok(reply_of(&headers, found))
 }
 
@@ -181,7 +187,7 @@ pub async fn story_manifest(
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Story, &id).await?;
+    let found = published(&app, Kind::Story, &id, None).await?;
     Ok(manifest_of(&headers, found))
 }
 
@@ -200,24 +206,33 @@ pub struct SearchQuery {
     responses((status = 200, body = ListPage<SearchHit>), (status = 304), (status = 400)))]
 pub async fn search(
     State(app): State<App>,
+    Reader(reader): Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<SearchQuery>,
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
-    let tag = list_tag(&app, &uri).await?;
+    let audience = app.store.audience(reader).await?;
+    let tag = list_tag(&app, &audience, &uri).await?;
     if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let offset = u64::from(page - 1) * u64::from(page_size);
-    let Listed { items, total } = app.store.search(&truncated(query.q), offset, page_size).await?;
+    let found = app.store.search(&truncated(query.q), audience, offset, page_size).await?;
+    let Listed { items, total } = found;
     let body =
         serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
     Ok(reply_with_tag(body, &tag, LIST_MAX_AGE))
 }
 
-pub(super) async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
-    let found = app.store.published(kind, id).await?;
+/// Returns a publication that the reader may see. The reply does not tell whether another one exists.
+pub(super) async fn published(
+    app: &App,
+    kind: Kind,
+    id: &Slug,
+    reader: Option<UserId>,
+) -> Result<Published, ApiError> {
+    let found = app.store.readable(kind, id, reader).await?;
     found.ok_or_else(|| ApiError::not_found(format!("{} {id} not found", kind.as_str())))
 }
 
@@ -237,10 +252,11 @@ pub(super) fn truncated(q: String) -> String {
     if q.len() <= 200 { q } else { q.chars().take(200).collect() }
 }
 
-/// Returns the tag of a list. It changes with every change of the catalogue, and with the epoch after a restore.
-pub(super) async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
+/// Returns the tag of a list. It changes with every change of the catalogue and of the courses that the reader may see,
+/// and with the epoch after a restore.
+async fn list_tag(app: &App, audience: &Audience, uri: &Uri) -> Result<String, ApiError> {
     let revision = app.store.catalogue_revision().await?;
-    revision_tag(app, &revision.to_string(), uri).await
+    revision_tag(app, &format!("{revision} {audience:?}"), uri).await
 }
 
 /// Returns the tag of a list with this revision.

@@ -24,13 +24,13 @@ use super::{
         ITEM_MAX_AGE, LIST_MAX_AGE, json_text, not_modified, paging, published, reply_with_tag,
         revision_tag, truncated,
     },
-    extract::{Path, Query, SignedInUser},
+    extract::{Path, Query, Reader, SignedInUser},
     learner,
     sync::blocking,
 };
 use crate::{
     domain::{DomainError, publishing::rendered_by, study::LearnerCourse},
-    store::{Filter, Kind, ListOrder, Listed},
+    store::{Filter, Kind, ListOrder, Listed, ListedPublication},
 };
 
 /// Maximum size of the content of a course in one reply, in bytes.
@@ -57,7 +57,7 @@ pub struct CourseSearchQuery {
 pub struct CourseHit {
     #[serde(flatten)]
     pub summary: CourseSummary,
-    /// Names of the authors, separated by commas; absent if the course states none.
+    /// Name of the owner, or those of the authors, separated by commas; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructor_name: Option<String>,
     /// Number of enrolled learners, at most 5 minutes old.
@@ -73,18 +73,21 @@ pub struct CourseHit {
     responses((status = 200, body = ListPage<CourseHit>), (status = 304), (status = 400)))]
 pub async fn search_courses(
     State(app): State<App>,
+    Reader(reader): Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CourseSearchQuery>,
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
+    let audience = app.store.audience(reader).await?;
     let revisions =
         (app.store.catalogue_revision().await?, app.store.learner_counts_revision().await?);
-    let tag = revision_tag(&app, &format!("{revisions:?}"), &uri).await?;
+    let tag = revision_tag(&app, &format!("{revisions:?} {audience:?}"), &uri).await?;
     if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let filter = Filter {
+        audience,
         difficulty: query.difficulty,
         category: query.category,
         lang: query.language,
@@ -97,13 +100,20 @@ pub async fn search_courses(
     };
     let q = query.q.map(truncated);
     let Listed { items, total } = app.store.list(Kind::Course, q.as_deref(), filter).await?;
-    let hits = items.into_iter().map(|found| {
-        let summary: CourseSummary = serde_json::from_str(&found.summary)?;
+    let read = |found: ListedPublication| {
+        Ok((serde_json::from_str::<CourseSummary>(&found.summary)?, found.learners))
+    };
+    let found: Vec<_> =
+        items.into_iter().map(read).collect::<serde_json::Result<_>>().map_err(unreadable)?;
+    let ids = found.iter().map(|(summary, _)| summary.meta.id.clone()).collect();
+    let mut owners = app.store.owner_names(ids).await?;
+    let hits = found.into_iter().map(|(summary, enrolments)| {
         let authors = summary.meta.authors.join(", ");
-        let instructor_name = (!authors.is_empty()).then_some(authors);
-        Ok(CourseHit { summary, instructor_name, enrolments: found.learners })
+        let owner = owners.remove(summary.meta.id.as_str());
+        let instructor_name = owner.or((!authors.is_empty()).then_some(authors));
+        CourseHit { summary, instructor_name, enrolments }
     });
-    let items = hits.collect::<serde_json::Result<_>>().map_err(unreadable)?;
+    let items = hits.collect();
     let body = serde_json::to_string(&ListPage { items, page, page_size, total });
     Ok(reply_with_tag(body.map_err(unreadable)?, &tag, LIST_MAX_AGE))
 }
@@ -155,12 +165,13 @@ pub struct SectionContent {
         (status = 413, description = "too_large: request each lesson by itself")))]
 pub async fn course_content(
     State(app): State<App>,
+    Reader(reader): Reader,
     uri: Uri,
     headers: HeaderMap,
     Path(id): Path<Slug>,
     Query(query): Query<ContentQuery>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Course, &id).await?;
+    let found = published(&app, Kind::Course, &id, reader).await?;
     let tag = revision_tag(&app, &format!("{} {}", found.version, rendered_by()), &uri).await?;
     if let Some(reply) = not_modified(&headers, &tag, ITEM_MAX_AGE) {
         return Ok(reply);

@@ -54,7 +54,7 @@ pub async fn exercises_of_story(
     Path(id): Path<Slug>,
     Query(query): Query<ExerciseQuery>,
 ) -> Result<Response, ApiError> {
-    let found = published(&app, Kind::Story, &id).await?;
+    let found = published(&app, Kind::Story, &id, None).await?;
     let tag = revision_tag(&app, &format!("{} {}", found.version, rendered_by()), &uri).await?;
     if let Some(reply) = not_modified(&headers, &tag, ITEM_MAX_AGE) {
         return Ok(reply);

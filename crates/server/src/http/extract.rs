@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use carrel_model::{
-    DeviceId, ErrorCode, strict,
+    DeviceId, ErrorCode, UserId, strict,
     wire::{MIN_SYNC_VERSION, SYNC_VERSION, UserInfo},
 };
 use carrel_people::permissions::{Caller, Rank};
@@ -47,7 +47,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the error for a body that is too large, incomplete or cannot be decompressed.
-fn body_error(e: &axum::Error, max: usize) -> ApiError {
+pub(super) fn body_error(e: &axum::Error, max: usize) -> ApiError {
     let mut source = std::error::Error::source(e);
     while let Some(inner) = source {
         if inner.is::<http_body_util::LengthLimitError>() {
@@ -143,6 +143,18 @@ impl FromRequestParts<App> for SignedInUser {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| ApiError::unauthenticated("no access token"))
+    }
+}
+
+/// Who reads the catalogue; `None`: nobody is signed in.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader(pub Option<UserId>);
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        Ok(Self(parts.extensions.get::<SignedInUser>().map(|caller| caller.user.id)))
     }
 }
 

@@ -28,7 +28,8 @@ use crate::{
     store::Kind,
 };
 
-/// Enrols the learner. The policy is open: the status is `active` immediately.
+/// Requests enrolment. The policy of the course decides: the status is `active`, `pending` until staff decide, or
+/// `refused` with a reason.
 #[utoipa::path(post, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
     responses((status = 200, body = EnrolmentReply), (status = 401), (status = 404)))]
 pub async fn enrol(
@@ -36,7 +37,7 @@ pub async fn enrol(
     caller: SignedInUser,
     Path(id): Path<Slug>,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
-    if app.store.published(Kind::Course, &id).await?.is_none() {
+    if app.store.readable(Kind::Course, &id, Some(caller.user.id)).await?.is_none() {
         return Err(ApiError::not_found(format!("course {id} not found")));
     }
     set_enrolment(&app, &caller, id, true).await
@@ -156,7 +157,12 @@ pub async fn progress(
     if user != caller.user.id && app.store.account_by_id(user).await?.is_none() {
         return Err(ApiError::not_found(format!("account {user} not found")));
     }
-    let reply = match app.store.published(Kind::Course, &course).await? {
+    let found = match app.store.readable(Kind::Course, &course, Some(caller.user.id)).await? {
+        // Staff see the progress of their learners also in courses that they do not see themselves.
+        None => app.store.readable(Kind::Course, &course, Some(user)).await?,
+        found => found,
+    };
+    let reply = match found {
         Some(found) => Some(found.reply),
         None if app.store.published(Kind::Story, &course).await?.is_some() => None,
         None => return Err(ApiError::not_found(format!("course or story {course} not found"))),

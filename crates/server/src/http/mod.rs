@@ -26,15 +26,18 @@ mod progress;
 mod roster_routes;
 pub mod routes;
 mod sheets;
+mod staff_courses;
 pub mod start_page;
 mod sync;
 pub mod tenants;
 mod updates;
+mod uploads;
 
 use std::{
     ops::Deref,
     path::PathBuf,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use axum::{Router, http::StatusCode, middleware::from_fn};
@@ -76,6 +79,8 @@ pub struct App(Arc<State>);
 
 /// The services and settings that the handlers use.
 pub struct State {
+    /// For uploads, which are compiled.
+    pub data: DataDir,
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
@@ -103,13 +108,14 @@ pub struct State {
 impl DataDir {
     /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
-        Ok(self.app_with(Arc::new(Passwords::new()?)))
+        self.app_with(Arc::new(Passwords::new()?))
     }
     /// Like `app`, with the threads that another tenant of the process hashes passwords with.
-    pub fn app_with(&self, passwords: Arc<Passwords>) -> App {
+    pub fn app_with(&self, passwords: Arc<Passwords>) -> Result<App, Error> {
         let limiters = LocalRateLimiters;
         let settings = self.config.settings.clone();
-        App(Arc::new(State {
+        Ok(App(Arc::new(State {
+            data: self.clone(),
             store: self.store.clone(),
             data_dir: self.config.data_dir.clone(),
             clock: Arc::clone(&self.config.clock),
@@ -134,7 +140,7 @@ impl DataDir {
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,
-        }))
+        })))
     }
 }
 impl Deref for App {
@@ -152,6 +158,8 @@ pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 pub const MAX_HEADERS: usize = 100;
 /// Maximum size of a body as sent, in bytes. The size after decompression is limited where the body is read.
 const MAX_BODY: usize = 1024 * 1024;
+/// Time limit for receiving an uploaded package.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Returns the OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -171,16 +179,27 @@ pub fn app(app: App) -> Router {
 
 /// Like `app`, but with the given routes; for tests of the access check.
 pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
+    let (uploads, others): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.is_upload);
+    let max_upload = app.settings.max_upload_mib.saturating_mul(1024 * 1024);
+    let max_upload = usize::try_from(max_upload).unwrap_or(usize::MAX);
+    let others = access::mount(others, &app)
+        .fallback(|_: axum::extract::Request| async { StatusCode::NOT_FOUND });
+    let uploads = access::mount(uploads, &app);
     // The layer added last is the outermost.
-    access::mount(entries, &app)
+    limited(others, MAX_BODY, app.settings.request_timeout())
+        .merge(limited(uploads, max_upload, UPLOAD_TIMEOUT))
         .layer(axum::middleware::from_fn_with_state(app.clone(), layers::require_plausible_clock))
-        .layer(RequestDecompressionLayer::new())
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(timeout)
         .layer(CompressionLayer::new().compress_when(layers::Compressible))
         .layer(from_fn(layers::weaken_tags))
         .layer(axum::middleware::from_fn_with_state(app.clone(), layers::finish))
         .with_state(app)
+}
+
+/// Adds the limits of bodies and of the time for a request.
+fn limited(router: Router<App>, max_body: usize, timeout: Duration) -> Router<App> {
+    router
+        .layer(RequestDecompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(max_body))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
 }

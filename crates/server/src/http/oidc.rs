@@ -134,8 +134,13 @@ pub async fn begin_provider_sign_in(
 /// Returns the cookie that identifies the browser in which a sign-in began. `Lax`: it is sent when the provider sends
 /// the browser back.
 fn cookie(app: &App, value: &str, seconds: i64) -> String {
-    let mut cookie =
-        format!("{COOKIE}={value}; Path=/api/auth/oidc; Max-Age={seconds}; HttpOnly; SameSite=Lax");
+    // A tenant may be reached by a path.
+    let address = app.settings.address.trim_end_matches('/');
+    let host = address.split_once("://").map_or(address, |(_, host)| host);
+    let base = host.find('/').map_or("", |start| &host[start..]);
+    let mut cookie = format!(
+        "{COOKIE}={value}; Path={base}/api/auth/oidc; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+    );
     if app.settings.address.starts_with("https://") {
         cookie.push_str("; Secure");
     }

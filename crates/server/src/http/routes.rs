@@ -9,14 +9,15 @@ use utoipa_axum::routes;
 use super::{
     access::{Access, Entry, Permission},
     admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, identities,
-    learner, me, oidc, openapi, progress, roster_routes, sheets, start_page, sync, updates,
+    learner, me, oidc, openapi, progress, roster_routes, sheets, staff_courses, start_page, sync,
+    updates, uploads,
 };
 use crate::rate_limits::RouteLimit;
 
 /// Returns all routes. Not limited are what a device needs for its work (sync, blobs), whose size limits its requests,
 /// sign-ins, which have limits of their own, and what is read without a sign-in by monitors and before a sign-in.
 pub(super) fn table() -> Vec<Entry> {
-    use Access::{Catalogue, Class, Person, Public, SelfOr, SignedIn, Staff};
+    use Access::{Catalogue, Class, Course, Person, Public, SelfOr, SignedIn, Staff};
     vec![
         Entry::new(Public, routes!(start_page::start_page)),
         Entry::new(Public, routes!(health::health)),
@@ -86,6 +87,28 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
             .limited(&RouteLimit::UPLOADS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::EditCourses), routes!(staff_courses::courses))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::EditCourses), routes!(uploads::upload))
+            .limited(&RouteLimit::UPLOADS)
+            .with_upload(),
+        Entry::new(Staff(Permission::EditCourses), routes!(uploads::report, uploads::cancel))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(
+            Course(Permission::EditCourses),
+            routes!(staff_courses::course, staff_courses::change),
+        )
+        .limited(&RouteLimit::REQUESTS),
+        Entry::new(Course(Permission::EditCourses), routes!(staff_courses::discard_draft))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Course(Permission::EditCourses), routes!(staff_courses::publish_version))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Course(Permission::EditCourses), routes!(staff_courses::requests))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Course(Permission::EditCourses), routes!(staff_courses::decide))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Course(Permission::EditCourses), routes!(staff_courses::course_code))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet))
             .limited(&RouteLimit::REQUESTS),

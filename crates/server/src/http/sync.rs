@@ -166,7 +166,7 @@ pub async fn epoch(
 }
 
 /// Streams server-sent events: `changes` with `ChangesEvent` as data, once at the start and after each change that was
-/// not made by this sign-in. The stream ends when the access token expires, the sign-in ends or the server stops.
+/// not made by this sign-in; `catalogue` with the revision after changes of the catalogue. The stream ends when the access token expires, the sign-in ends or the server stops.
 #[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = ChangesEvent, content_type = "text/event-stream"), (status = 401), (status = 426),
         (status = 429, description = "too many open streams")))]
@@ -192,9 +192,15 @@ pub async fn events(
         yield changes_event(usn, &epoch);
         loop {
             let event = tokio::select! {
-                event = subscription.events.recv() => event,
+                event = subscription.events.recv() => Some(event),
+                Ok(()) = subscription.catalogue.changed() => None,
                 () = &mut expired => break,
                 () = app.stopping.cancelled() => break,
+            };
+            let Some(event) = event else {
+                let revision = *subscription.catalogue.borrow_and_update();
+                yield catalogue_event(revision);
+                continue;
             };
             match event {
                 Ok(StreamEvent::Event(Event::RowsChanged { from, .. }))
@@ -203,6 +209,8 @@ pub async fn events(
                     usn = usn.max(now);
                     yield changes_event(usn, &epoch);
                 }
+                // Reported by the channel of the catalogue.
+                Ok(StreamEvent::Event(Event::CatalogueChanged { .. })) => {}
                 Ok(StreamEvent::Event(Event::SignInEnded { sign_in, .. })) => {
                     if sign_in == caller.sign_in {
                         break;
@@ -217,6 +225,9 @@ pub async fn events(
                 Ok(StreamEvent::Gap) | Err(RecvError::Lagged(_)) => {
                     if let Ok(true) = app.store.is_ended(caller.sign_in).await {
                         break;
+                    }
+                    if let Ok(revision) = app.store.catalogue_revision().await {
+                        app.events.publish_local(Event::CatalogueChanged { revision });
                     }
                     let now = app.store.usn(user).await.unwrap_or(usn);
                     if now > usn {
@@ -241,4 +252,9 @@ fn changes_event(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
     let data =
         serde_json::to_string(&ChangesEvent { usn, epoch: epoch.to_owned() }).unwrap_or_default();
     Ok(sse::Event::default().event("changes").id(usn.to_string()).data(data))
+}
+
+fn catalogue_event(revision: u64) -> Result<sse::Event, Infallible> {
+    let data = serde_json::json!({ "revision": revision }).to_string();
+    Ok(sse::Event::default().event("catalogue").data(data))
 }

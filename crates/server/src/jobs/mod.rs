@@ -8,6 +8,7 @@ mod count_learners;
 mod purge;
 mod render;
 mod share_blobs;
+mod uploads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,6 +55,7 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
                 .unwrap_or_else(|| data.config.data_dir.join("scheduled-backups")),
             kept: settings.backups_kept.max(1),
         }),
+        Box::new(uploads::Uploads),
     ];
     // Only Unix tells how many links a file has.
     if cfg!(unix) && tenants::name_of(&data.config.data_dir).is_some() {

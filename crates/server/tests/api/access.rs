@@ -125,6 +125,7 @@ async fn staff_routes_require_the_permission_of_the_role() {
     for (permission, instructor) in [
         (Permission::ViewLearners, 200),
         (Permission::IssueCodes, 200),
+        (Permission::EditCourses, 200),
         (Permission::ManageCatalogue, 403),
         (Permission::ManageAccounts, 403),
     ] {

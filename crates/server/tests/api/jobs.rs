@@ -58,7 +58,7 @@ impl TestServer {
         let job = CountingJob { runs: Arc::clone(runs), failures };
         JobRunner::with(self.open_again(), vec![Box::new(job)])
     }
-    async fn run_job(&self, name: &str) -> Result<String, String> {
+    pub async fn run_job(&self, name: &str) -> Result<String, String> {
         let ran = JobRunner::new(self.open_again()).run_named(name).await;
         ran.map_err(|e| e.to_string())?.result
     }
@@ -156,7 +156,7 @@ fn set_modified(path: &Path, ms: i64) {
 
 #[tokio::test]
 async fn unreferenced_blobs_are_removed_after_a_week() {
-    let server = TestServer::new();
+    let server = TestServer::with(Settings { course_versions_kept: 1, ..Settings::default() });
     server.publish().await;
     let course: Value = server.get("/api/courses/how-rivers-work", "").await.ok();
     let old = course["outline"]["lessons"][0]["sections"][0]["body"].as_str().unwrap().to_owned();

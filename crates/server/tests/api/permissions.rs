@@ -174,6 +174,18 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/courses", ["-", "+", "+", "+"]),
+    ("POST /api/v1/admin/courses/uploads", ["-", "+", "+", "+"]),
+    ("GET /api/v1/admin/courses/uploads/{uploadId}", ["-", "+", "+", "+"]),
+    ("DELETE /api/v1/admin/courses/uploads/{uploadId}", ["-", "+", "+", "+"]),
+    // The course has no owner.
+    ("GET /api/v1/admin/courses/{courseId}", ["-", "-", "+", "+"]),
+    ("PATCH /api/v1/admin/courses/{courseId}", ["-", "-", "+", "+"]),
+    ("DELETE /api/v1/admin/courses/{courseId}/draft", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/courses/{courseId}/versions/{version}/publish", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/courses/{courseId}/requests", ["-", "-", "+", "+"]),
+    ("PUT /api/v1/admin/courses/{courseId}/enrolments/{learnerId}", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/courses/{courseId}/code", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/classes/{classId}/code", ["---", "+--", "+++", "+++"]),
     ("POST /api/v1/admin/classes/{classId}/sign-in-sheet", ["---", "+--", "+++", "+++"]),
 ];
@@ -270,6 +282,8 @@ fn each_entry_names_a_route_and_each_parameter_is_guarded() {
             let is_named = route.path.contains(&format!("{{{parameter}}}"));
             assert_eq!(is_named, route.access.parameter() == Some(parameter), "{route:?}");
         }
+        let is_course_of_staff = route.path.starts_with("/api/v1/admin/courses/{courseId}");
+        assert_eq!(is_course_of_staff, route.access.parameter() == Some("courseId"), "{route:?}");
     }
 }
 

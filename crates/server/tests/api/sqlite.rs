@@ -285,7 +285,8 @@ async fn passages_of_an_earlier_release_are_found() {
     drop(conn);
     std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
     let data_dir = carrel_server::DataDir::open(carrel_server::Config::new(&data)).unwrap();
-    let found = data_dir.store.search("流入", 0, 10).await.unwrap();
+    let found =
+        data_dir.store.search("流入", carrel_server::store::Audience::All, 0, 10).await.unwrap();
     let items: Vec<&str> = found.items.iter().map(|hit| hit.item.as_str()).collect();
     assert_eq!(items, ["rivers", "rivers/one/read"]);
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     NOW, PASSWORD, TestServer, codes, config, device, engine, fixture, progress, push_body,
+    write_course,
 };
 
 #[tokio::test]
@@ -532,13 +533,16 @@ struct Events {
 impl Events {
     /// Returns the data of the next `changes` event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Value> {
+        self.next_of("changes").await
+    }
+    async fn next_of(&mut self, name: &str) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data =
                     event.lines().find_map(|l| l.strip_prefix("data: ")).map(ToOwned::to_owned);
-                let is_changes_event = event.lines().any(|l| l == "event: changes");
+                let is_wanted = event.lines().any(|l| l.strip_prefix("event: ") == Some(name));
                 self.text = rest.to_owned();
-                if let (true, Some(data)) = (is_changes_event, data) {
+                if let (true, Some(data)) = (is_wanted, data) {
                     return Some(serde_json::from_str(&data).unwrap());
                 }
                 continue;
@@ -577,6 +581,40 @@ impl TwoServers {
         assert_eq!(events.next().await.unwrap()["usn"], 0);
         Some(Self { dir, servers, a, b, laptop, phone, events })
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_published_course_is_reported_to_everybody() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::new(NOW));
+    let server = Server::start(Config { clock: clock as _, ..open(dir.path()) }).await.unwrap();
+    let socket = Socket::new(server.url());
+    let tokens = socket.sign_in("register", 1).await;
+    let mut events = socket.events(&tokens).await;
+    assert_eq!(events.next().await.unwrap()["usn"], 0);
+    let package = dir.path().join("package");
+    write_course(&package);
+    assert!(server.import(&[package]).await.unwrap().is_ok());
+    let revision = server.data().store.catalogue_revision().await.unwrap();
+    let mut reported = 0;
+    while reported < revision {
+        reported = events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap();
+    }
+    assert_eq!(reported, revision);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_published_course_is_reported_by_another_server_of_the_database() {
+    let Some(pair) = TwoServers::start().await else { return };
+    let TwoServers { dir, servers: [first, second], mut events, .. } = pair;
+    let package = dir.path().join("package");
+    write_course(&package);
+    assert!(first.import(&[package]).await.unwrap().is_ok());
+    let reported = events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap();
+    assert!(reported > 0);
+    first.shutdown().await;
+    second.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

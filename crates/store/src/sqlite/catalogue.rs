@@ -8,8 +8,8 @@ use super::{SqliteTx, search};
 use crate::{
     Result, StoreError,
     tx::{
-        CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
-        difficulty_text, passage_kind_text,
+        Audience, CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication,
+        Published, difficulty_text, passage_kind_text,
     },
 };
 
@@ -58,6 +58,14 @@ impl SqliteTx<'_> {
                 values.push(value);
             }
         };
+        match &filter.audience {
+            Audience::All => {}
+            Audience::Listed => add_clause("p.listing > ?", Some(0_i64.into())),
+            Audience::Reader(courses) => {
+                let clause = "(p.listing = 2 OR (p.listing = 1 AND p.id IN (SELECT value FROM json_each(?))))";
+                add_clause(clause, Some(super::courses::json_ids(courses).into()));
+            }
+        }
         let difficulty = filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned());
         add_clause("p.difficulty = ?", difficulty.map(Value::from));
         add_clause("p.level = ?", filter.level.map(|l| i64::from(l).into()));
@@ -196,7 +204,8 @@ impl CatalogueTx for SqliteTx<'_> {
         found.map(|row| read(row?)).collect()
     }
     fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
-        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)";
+        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)
+            AND NOT EXISTS (SELECT 1 FROM course_version_blob v WHERE v.hash = blob.hash)";
         self.execute(
             &format!("UPDATE blob SET unused_since_ms = max(?1, 1) WHERE unused_since_ms = 0 AND {unused}"),
             [now_ms],
@@ -277,6 +286,10 @@ mod tests {
     use super::*;
     use crate::sqlite::tests::{empty, plan};
 
+    fn slug(id: &str) -> Slug {
+        id.parse().unwrap()
+    }
+
     /// The plan of a page of courses.
     fn plan_of(filter: &Filter) -> String {
         let conn = empty();
@@ -297,7 +310,9 @@ mod tests {
             max_hours: hours,
             ..all.clone()
         };
-        for filter in [&all, &filtered] {
+        let reader = Filter { audience: Audience::Reader(vec![slug("a")]), ..filtered.clone() };
+        let listed = Filter { audience: Audience::Listed, ..all.clone() };
+        for filter in [&all, &filtered, &listed, &reader] {
             let plan = plan_of(filter);
             assert!(plan.starts_with("SEARCH p USING INDEX publication_rank (kind=?"), "{plan}");
             // The rows of the table are not read for the number of courses.

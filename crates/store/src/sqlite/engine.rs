@@ -44,6 +44,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(17, "roster_reports", "0017_roster_reports"),
     migration!(18, "class_codes", "0018_class_codes"),
     migration!(19, "external_sign_in", "0019_external_sign_in"),
+    migration!(20, "courses", "0020_courses"),
+    migration!(21, "course_uploads", "0021_course_uploads"),
 ];
 
 /// Name of the database file in its folder.

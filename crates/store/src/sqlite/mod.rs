@@ -4,6 +4,7 @@
 
 mod accounts;
 mod catalogue;
+mod courses;
 mod digest;
 mod engine;
 mod enrolment_tokens;

@@ -193,6 +193,9 @@ impl PeopleTx for SqliteTx<'_> {
         self.clear_external_identities(id)?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
+        self.execute("UPDATE course SET owner = x'' WHERE owner = ?1", [id.0.as_bytes()])?;
+        let sql = "UPDATE course_version SET author = x'' WHERE author = ?1";
+        self.execute(sql, [id.0.as_bytes()])?;
         self.execute("DELETE FROM account WHERE id = ?1", [id.0.as_bytes()])?;
         let sql = "INSERT OR REPLACE INTO deleted_account (id, deleted_ms) VALUES (?1, ?2)";
         self.execute(sql, (id.0.as_bytes(), now_ms))?;

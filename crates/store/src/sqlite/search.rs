@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use super::SqliteTx;
 use crate::{
     Result, StoreError,
-    tx::{EXCERPT_CHARS, Listed, SearchTx, passage_kind_of},
+    tx::{Audience, EXCERPT_CHARS, Listed, SearchTx, passage_kind_of},
 };
 
 pub(super) const PUBLICATIONS: &str = "publication_terms";
@@ -54,7 +54,19 @@ pub(super) fn index_missing(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 impl SearchTx for SqliteTx<'_> {
-    fn search(&self, query: &SearchQuery, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
+    fn search(
+        &self,
+        query: &SearchQuery,
+        audience: &Audience,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<SearchHit>> {
+        let hidden = self.hidden_courses(audience)?;
+        // Ids of courses and stories differ, so the first part of an item tells where it is.
+        let is_visible = |f: &Found| match f.item.split_once('/') {
+            Some((root, _)) => !hidden.contains(root),
+            None => !hidden.contains(&f.item),
+        };
         let rows = i64::MIN..=i64::MAX;
         let mut found = search::find(self, &passages(PUBLICATIONS), query, &rows)?;
         // The text of a story that is found by its title is not a hit of its own: both have the same item.
@@ -63,6 +75,7 @@ impl SearchTx for SqliteTx<'_> {
         let texts = search::find(self, &passages(PASSAGES), query, &rows)?;
         let is_other = |f: &Found| f.kind != "story_text" || !stories.contains(&f.item);
         found.extend(texts.into_iter().filter(is_other));
+        found.retain(is_visible);
         let total = found.len() as u64;
         let page = found
             .into_iter()

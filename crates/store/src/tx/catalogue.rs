@@ -33,9 +33,22 @@ pub enum ListOrder {
     Learners,
 }
 
+/// Which publications a reader finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Audience {
+    /// All, also those that were withdrawn: for commands.
+    #[default]
+    All,
+    /// All but those that were withdrawn: for administrators.
+    Listed,
+    /// Those for everybody, and these courses if they are for classes.
+    Reader(Vec<Slug>),
+}
+
 /// Conditions and page of a list of publications.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    pub audience: Audience,
     /// Searches titles, descriptions and tags; `None`: all publications, by title.
     pub search: Option<SearchQuery>,
     pub difficulty: Option<Difficulty>,
@@ -143,5 +156,11 @@ pub trait CatalogueTx {
 
 pub trait SearchTx {
     /// Returns publications, then passages in them, each by relevance. The hits may contain a course and its sections.
-    fn search(&self, query: &SearchQuery, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
+    fn search(
+        &self,
+        query: &SearchQuery,
+        audience: &Audience,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Listed<SearchHit>>;
 }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod catalogue;
+mod courses;
 mod enrolment_tokens;
 mod external;
 mod jobs;
@@ -17,8 +18,12 @@ mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
-    CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication, Published,
-    PublishedQuiz, SearchTx,
+    Audience, CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication,
+    Published, PublishedQuiz, SearchTx,
+};
+pub use courses::{
+    BlobUse, CourseRow, CourseState, CourseTx, EnrolmentPolicy, Listing, RequestRow, UploadRow,
+    UploadState, VersionRow, ViewerRow,
 };
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use external::{ExternalCodeRow, ExternalFlowRow, ExternalIdentityRow, ExternalTx};
@@ -46,6 +51,7 @@ pub trait Tx:
     + AccountTx
     + SessionTx
     + CatalogueTx
+    + CourseTx
     + SearchTx
     + RowTx
     + StudyTx
@@ -60,6 +66,7 @@ impl<T> Tx for T where
         + AccountTx
         + SessionTx
         + CatalogueTx
+        + CourseTx
         + SearchTx
         + RowTx
         + StudyTx
