@@ -18,10 +18,10 @@ use serde::Deserialize;
 use crate::{
     backup::BLOBS,
     blobs::BlobFolder,
+    catalogue::{self, page_json},
     data_dir::DataDir,
     error::{Error, io},
     folders::{finish_part, new_part},
-    http::catalogue::{meta_of, page_json},
     store::{Audience, Filter, Kind},
 };
 
@@ -54,7 +54,7 @@ pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
         )));
     }
     let part = new_part(to)?;
-    let meta = meta_of(&data.app()?).await.map_err(|f| Error::Refused(f.detail))?;
+    let meta = catalogue::meta(data).await?;
     write(&part.join("meta.json"), &serde_json::to_string(&meta).unwrap_or_default())?;
     // Courses for classes, and those that were withdrawn, are not for everybody who gets the library.
     let all =

@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod bundle_import;
+mod catalogue;
 pub mod config;
 pub mod data_dir;
 pub mod database;

@@ -242,8 +242,15 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
     ("tokio", ALL_BUT_MODEL, "model does no I/O"),
     (
         "reqwest",
-        &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
-        "only carrel-net sends requests of the client",
+        &[
+            "carrel-net",
+            "carrel-oidc",
+            "carrel-bridge",
+            "carrel-server",
+            "carrel-testkit",
+            "carrel-tests",
+        ],
+        "only carrel-net sends requests of the client, and carrel-oidc those to an identity provider",
     ),
     ("minisign-verify", &["carrel-update"], "one implementation of signatures of updates"),
     (
@@ -255,6 +262,8 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
 ];
 
 const ALL_BUT_MODEL: &[&str] = &[
+    "carrel-domain",
+    "carrel-oidc",
     "carrel-password",
     "carrel-system",
     "carrel-sqlite",

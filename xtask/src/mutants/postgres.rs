@@ -38,13 +38,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-store-postgres", "messages_are_sent_together"),
     },
     Mutant {
-        name: "the query is read as a part of the tenant's name",
-        file: "crates/server/src/http/tenants.rs",
-        good: "let end = rest.find(['/', '?']).unwrap_or(rest.len());",
-        bad: "let end = rest.find('/').unwrap_or(rest.len());",
-        tests: unit!("carrel-server", "the_tenant_is_taken_from_the_path"),
-    },
-    Mutant {
         name: "equal blobs of tenants are deleted with the first",
         file: "crates/server/src/jobs/share_blobs.rs",
         good: "if entry.links == 1 {",

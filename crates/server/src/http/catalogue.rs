@@ -12,8 +12,8 @@ use carrel_model::{
     content::{Difficulty, SignedManifest},
     range::matches_tag,
     wire::{
-        CatalogueQuery, CourseReply, CourseSummary, ListPage, MIN_SYNC_VERSION, Meta, MetaQuery,
-        SYNC_VERSION, SearchHit, StoryReply, StorySummary, identity_text,
+        CatalogueQuery, CourseReply, CourseSummary, ListPage, Meta, MetaQuery, SearchHit,
+        StoryReply, StorySummary, identity_text,
     },
 };
 use serde::Deserialize;
@@ -24,8 +24,9 @@ use super::{
     extract::{Path, Query, Reader},
 };
 use crate::{
+    catalogue::page_json,
     signing::hex,
-    store::{Audience, Filter, Kind, Listed, ListedPublication, Published},
+    store::{Audience, Filter, Kind, Listed, Published},
 };
 
 /// Time for which a client may use a cached list without revalidation, in seconds.
@@ -43,7 +44,7 @@ pub async fn meta(
     State(app): State<App>,
     Query(query): Query<MetaQuery>,
 ) -> Result<Response, ApiError> {
-    let mut meta = meta_of(&app).await?;
+    let mut meta = crate::catalogue::meta(&app.data).await?;
     if let Some(challenge) = query.challenge {
         let is_hex = challenge.bytes().all(|b| b.is_ascii_hexdigit());
         if challenge.len() != 64 || !is_hex {
@@ -53,21 +54,6 @@ pub async fn meta(
         meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes())));
     }
     Ok(json_text(serde_json::to_string(&meta).unwrap_or_default(), "no-store"))
-}
-
-pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
-    Ok(Meta {
-        name: app.settings.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        epoch: app.store.epoch().await?,
-        server_id: app.store.server_id().await?,
-        identity_proof: None,
-        sync_versions: (MIN_SYNC_VERSION..=SYNC_VERSION).collect(),
-        signing_key: hex(&app.signer.public_key()),
-        registration_open: app.settings.registration_open,
-        external_sign_in: app.oidc.as_ref().map(|provider| provider.settings().button.clone()),
-        now_ms: app.clock.now_ms(),
-    })
 }
 
 /// Lists courses by title, or by relevance to `q`.
@@ -129,16 +115,6 @@ async fn list(
     };
     let found = app.store.list(kind, query.q.map(truncated).as_deref(), filter).await?;
     Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
-}
-
-/// Joins the summaries, which are JSON texts, to a page without parsing them.
-pub(crate) fn page_json(found: &Listed<ListedPublication>, page: u32, page_size: u32) -> String {
-    let items: Vec<&str> = found.items.iter().map(|p| p.summary.as_str()).collect();
-    format!(
-        "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
-        items.join(","),
-        found.total
-    )
 }
 
 /// Returns a course with its outline.
