@@ -151,11 +151,11 @@ pub(crate) async fn maintain(pool: Pool, url: DatabaseUrl, settings: PoolSetting
             );
         }
         // An unused pool would not notice a failover.
-        if let Ok(client) = pool.get().await {
-            if let Err(e) = follow_cluster(&client, &url, &settings).await {
-                tracing::warn!(error = %e, "the epoch cannot be compared with the cluster");
-                drop(Object::take(client));
-            }
+        if let Ok(client) = pool.get().await
+            && let Err(e) = follow_cluster(&client, &url, &settings).await
+        {
+            tracing::warn!(error = %e, "the epoch cannot be compared with the cluster");
+            drop(Object::take(client));
         }
         fill(&pool, settings.min.min(settings.max)).await;
     }
