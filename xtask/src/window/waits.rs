@@ -81,6 +81,9 @@ fn sound(window: &Window) -> Result<f64> {
     took.as_f64().ok_or_else(|| format!("no time: {took}"))
 }
 
+/// The button "Check".
+const CHECK: &str = "document.querySelector('.stage .actions button, .stage button.primary')";
+
 /// From the click on "Check" to the feedback, for the first question of the course's first quiz.
 fn feedback(window: &Window, course: &str) -> Result<f64> {
     let view = window.call("get_course", json!({ "course": course }))?;
@@ -91,15 +94,18 @@ fn feedback(window: &Window, course: &str) -> Result<f64> {
     let quiz = quiz.ok_or_else(|| format!("{course} has no quiz"))?;
     window.navigate(&format!("#/read/{quiz}"))?;
     window.click("article .button.primary")?;
-    window.wait_for(".stage")?;
+    window.wait_for(".stage input")?;
     let answer = "for (const it of document.querySelectorAll('.stage input')) { \
          if (it.type === 'radio' || it.type === 'checkbox') { it.click(); break; } \
          it.value = '1'; it.dispatchEvent(new Event('input', { bubbles: true })); }";
     window.script(answer, &[])?;
-    let script = "const check = document.querySelector('.stage .actions button, .stage button.primary'); \
-         const from = performance.now(); check.click(); \
-         painted(() => document.querySelector('[data-result]')).then((at) => done(at - from));";
-    time(window, script)
+    // A click before the answer is known would do nothing, and no feedback would come.
+    window.wait_true("the answer", &format!("{CHECK}?.disabled === false"))?;
+    let script = format!(
+        "const from = performance.now(); {CHECK}.click(); \
+         painted(() => document.querySelector('[data-result]')).then((at) => done(at - from));"
+    );
+    time(window, &script)
 }
 
 /// From the start of the server to the empty outbox, for work that was recorded without a network.
