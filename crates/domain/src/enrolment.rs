@@ -93,8 +93,8 @@ fn put_decision(
     Ok(decision)
 }
 
-/// Decides on a request for enrolment by the policy of the course. A course that the learner may not see gets no new
-/// decision, as one that does not exist: the reply does not tell them apart.
+/// Decides on a request for enrolment by the policy of the course. There is no new decision on a course that the learner
+/// may not see: the reply is the same as for a course that does not exist.
 pub(crate) fn decide(
     log: &mut ChangeLog<'_>,
     id: &Slug,

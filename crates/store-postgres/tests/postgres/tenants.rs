@@ -56,7 +56,7 @@ const STATEMENTS: &[(&str, Expect)] = &[
         Rows(1),
     ),
     ("CREATE TEMP VIEW every AS SELECT * FROM carrel.account; SELECT count(*) FROM every", Rows(1)),
-    // Without a tenant, or with one that is none.
+    // Without a tenant, or with a text that is not the id of a tenant.
     ("SET LOCAL carrel.tenant = ''; SELECT count(*) FROM account", Rows(0)),
     ("SET LOCAL carrel.tenant = '3'; SELECT count(*) FROM account", Rows(0)),
     ("SET LOCAL carrel.tenant = '1 OR true'; SELECT count(*) FROM account", Error("invalid input syntax")),
