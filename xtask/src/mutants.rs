@@ -1,44 +1,10 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! Each module beside this one is a table of mutants of one area. Changes only a copy of the tree (target/mutants). Do not
-//! build in the checkout at the same time: both trees share one target folder. docs/TESTING.md lists the faults that the
-//! mutants represent.
-
-/// Arguments for one unit test of a crate's library.
-macro_rules! unit {
-    ($package:literal, $test:literal) => {
-        &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
-    };
-}
-/// Arguments for one test of the server's test program `api`.
-macro_rules! api {
-    ($test:literal) => {
-        &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
-    };
-}
-
-mod client;
-mod content;
-mod fonts;
-mod import;
-mod oidc;
-mod operations;
-mod package;
-mod policy;
-mod postgres;
-mod review;
-mod review_content;
-mod review_store;
-mod roster;
-mod scheduling;
-mod server;
-mod server_people;
-mod server_rows;
-mod support;
-mod ui;
-mod update;
-mod words;
+//! The mutants are in `tests/mutants`, a file for each area. Changes only a copy of the tree (target/mutants), which
+//! has a target folder of its own: packages of both trees have the same names, so in a common folder cargo would take
+//! artifacts built with a mutant for those of the checkout. docs/TESTING.md lists the faults that the mutants
+//! represent.
 
 use std::{
     fs,
@@ -47,50 +13,68 @@ use std::{
     time::Instant,
 };
 
+use serde::Deserialize;
+
 use crate::{
     postgres::{self as postgres_cluster, Cluster},
     sh::{self, Result},
 };
 
-/// A mutant: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
+/// A mutant: `good`, which occurs once in `file`, is replaced by `bad`; then a test must fail.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Mutant {
-    name: &'static str,
-    file: &'static str,
-    good: &'static str,
-    bad: &'static str,
-    /// Arguments of `cargo nextest run`; after a first `"ui"`, those of vitest.
-    tests: &'static [&'static str],
+    name: String,
+    file: String,
+    good: String,
+    bad: String,
+    /// Packages and test programs as arguments of `cargo nextest run`, separated by spaces.
+    nextest: Option<String>,
+    /// Filterset of nextest. All tests of `nextest` if absent.
+    filter: Option<String>,
+    /// Files of the UI's tests, separated by spaces. Instead of `nextest`.
+    vitest: Option<String>,
 }
 
-const TABLES: &[&[Mutant]] = &[
-    server::MUTANTS,
-    server_people::MUTANTS,
-    server_rows::MUTANTS,
-    operations::MUTANTS,
-    package::MUTANTS,
-    client::MUTANTS,
-    content::MUTANTS,
-    fonts::MUTANTS,
-    import::MUTANTS,
-    oidc::MUTANTS,
-    policy::MUTANTS,
-    postgres::MUTANTS,
-    review::MUTANTS,
-    review_content::MUTANTS,
-    review_store::MUTANTS,
-    roster::MUTANTS,
-    scheduling::MUTANTS,
-    support::MUTANTS,
-    ui::MUTANTS,
-    update::MUTANTS,
-    words::MUTANTS,
-];
+#[derive(Deserialize)]
+struct Table {
+    mutant: Vec<Mutant>,
+}
+
+impl Mutant {
+    /// Arguments of `cargo nextest run`.
+    fn nextest_args(&self) -> Vec<&str> {
+        let mut args: Vec<&str> = self.nextest.iter().flat_map(|args| args.split(' ')).collect();
+        if let Some(filter) = &self.filter {
+            args.extend(["-E", filter]);
+        }
+        args
+    }
+}
+
+/// Reads the mutants of all areas.
+fn all() -> Result<Vec<Mutant>> {
+    let dir = sh::root().join("tests/mutants");
+    let failed = |e: std::io::Error| format!("{}: {e}", dir.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&dir).map_err(failed)? {
+        files.push(entry.map_err(failed)?.path());
+    }
+    files.sort();
+    let mut mutants = Vec::new();
+    for file in files {
+        let problem = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let text = fs::read_to_string(&file).map_err(|e| problem(&e))?;
+        let table: Table = toml::from_str(&text).map_err(|e| problem(&e))?;
+        mutants.extend(table.mutant);
+    }
+    Ok(mutants)
+}
 
 pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Mutant> = TABLES
+    let all = all()?;
+    let chosen: Vec<&Mutant> = all
         .iter()
-        .copied()
-        .flatten()
         .filter(|m| {
             args.is_empty()
                 || args.iter().any(|a| m.name.contains(a.as_str()) || m.file.contains(a.as_str()))
@@ -121,7 +105,7 @@ pub fn run(args: &[String]) -> Result {
         };
         println!("{result:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), mutant.name);
         if result != "detected" {
-            missed.push(mutant.name);
+            missed.push(mutant.name.as_str());
         }
     }
     if missed.is_empty() {
@@ -159,32 +143,22 @@ fn copy() -> Result<PathBuf> {
 
 /// Returns true if the code was built with the mutant and a test failed.
 fn is_detected(tree: &Path, mutant: &Mutant, cluster: Option<&Cluster>) -> Result<bool> {
-    let path = tree.join(mutant.file);
+    let path = tree.join(&mutant.file);
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let original = fs::read_to_string(&path).map_err(failed)?;
-    if original.matches(mutant.good).count() != 1 {
+    if original.matches(&mutant.good).count() != 1 {
         return Err(format!(
             "{}: `good` does not occur exactly once: {}",
             mutant.file, mutant.name
         ));
     }
-    fs::write(&path, original.replace(mutant.good, mutant.bad)).map_err(failed)?;
-    let outcome = match mutant.tests.split_first() {
-        Some((&"ui", files)) => ui_tests_fail(tree, files),
-        _ => rust_tests_fail(tree, mutant.tests, cluster),
+    fs::write(&path, original.replace(&mutant.good, &mutant.bad)).map_err(failed)?;
+    let outcome = match &mutant.vitest {
+        Some(files) => ui_tests_fail(tree, files),
+        None => rust_tests_fail(tree, &mutant.nextest_args(), cluster),
     };
     fs::write(&path, original).map_err(failed)?;
-    touch(&sh::root().join(mutant.file))?;
     outcome.map_err(|e| format!("{}: {e}", mutant.name))
-}
-
-/// Sets the modification time of a file so that cargo rebuilds its crate in the checkout. Both trees share one target
-/// folder in which their packages have the same names, so artifacts built with the mutant would count as those of the
-/// checkout.
-fn touch(path: &Path) -> Result {
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let file = fs::File::options().append(true).open(path).map_err(failed)?;
-    file.set_modified(std::time::SystemTime::now()).map_err(failed)
 }
 
 /// nextest's exit code if tests ran and some failed. Other codes are errors, for example no matching test.
@@ -197,8 +171,7 @@ fn rust_tests_fail(tree: &Path, tests: &[&str], cluster: Option<&Cluster>) -> Re
             .current_dir(tree)
             .args(verb)
             .args(tests)
-            // The dependencies are the same: only the crates of this tree are built.
-            .env("CARGO_TARGET_DIR", sh::target())
+            .env("CARGO_TARGET_DIR", tree.join("target"))
             .envs(cluster.map(|cluster| (postgres_cluster::VARIABLE, cluster.address())));
         command
     };
@@ -211,14 +184,17 @@ fn rust_tests_fail(tree: &Path, tests: &[&str], cluster: Option<&Cluster>) -> Re
     }
 }
 
-fn ui_tests_fail(tree: &Path, files: &[&str]) -> Result<bool> {
+fn ui_tests_fail(tree: &Path, files: &str) -> Result<bool> {
     let modules = tree.join("ui/node_modules");
     if !modules.exists() {
         link(&sh::root().join("ui/node_modules"), &modules)
             .map_err(|e| format!("{}: {e}", modules.display()))?;
     }
     let mut vitest = sh::npm("ui");
-    vitest.current_dir(tree.join("ui")).args(["run", "--silent", "test", "--"]).args(files);
+    vitest
+        .current_dir(tree.join("ui"))
+        .args(["run", "--silent", "test", "--"])
+        .args(files.split(' '));
     Ok(status(&mut vitest)? != Some(0))
 }
 
@@ -249,16 +225,23 @@ mod tests {
     /// A mutant whose text no longer occurs would be noticed only by a run of all mutants, which takes over an hour.
     #[test]
     fn each_mutant_can_be_applied() {
-        let stale: Vec<String> = TABLES
+        let stale: Vec<String> = all()
+            .expect("the tables of mutants can be read")
             .iter()
-            .copied()
-            .flatten()
             .filter_map(|m| {
-                let text = fs::read_to_string(sh::root().join(m.file)).unwrap_or_default();
-                let count = text.matches(m.good).count();
+                let text = fs::read_to_string(sh::root().join(&m.file)).unwrap_or_default();
+                let count = text.matches(&m.good).count();
                 (count != 1).then(|| format!("{}: {} ({count} times)", m.file, m.name))
             })
             .collect();
         assert!(stale.is_empty(), "{}", stale.join("\n"));
+    }
+
+    #[test]
+    fn each_mutant_names_the_tests_of_one_tool() {
+        for m in all().expect("the tables of mutants can be read") {
+            assert!(m.nextest.is_some() != m.vitest.is_some(), "{}", m.name);
+            assert!(m.filter.is_none() || m.nextest.is_some(), "{}", m.name);
+        }
     }
 }
