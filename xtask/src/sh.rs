@@ -119,6 +119,11 @@ impl Background {
         Ok(Self { name: name.to_owned(), child })
     }
 
+    /// Returns the id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits at most `limit` until `ready` returns a value; returns an error if the program ends earlier.
     pub fn wait_until<T>(
         &mut self,

@@ -1,8 +1,10 @@
 //! `packages`: installs, uses, upgrades and removes the packages as an administrator would: those for Debian in a new
-//! root folder (debootstrap, chroot), those for Windows in Wine. Checks the contents of the rpm.
+//! root folder (debootstrap, chroot), those for Windows in Wine. Checks the contents of the rpm, and runs the commands of
+//! docs/OPERATIONS.md with which an administrator sets up a school.
 //!
 //! Needs the rights of root, and the network for Debian's packages. All output is written to target/packages/.
 
+mod afternoon;
 mod app;
 mod root;
 mod rpm;
@@ -63,10 +65,10 @@ pub fn run(args: &[String]) -> Result {
                 let dir = args.next().ok_or("--bin-dir requires a folder")?;
                 bin_dir = Some(std::path::absolute(dir).map_err(|e| format!("{dir}: {e}"))?);
             }
-            part @ ("app" | "server" | "rpm" | "windows") => parts.push(part),
+            part @ ("app" | "server" | "afternoon" | "rpm" | "windows") => parts.push(part),
             other => {
                 return Err(format!(
-                    "unknown argument `{other}`\nhint: app, server, rpm, windows, --bin-dir DIR"
+                    "unknown argument `{other}`\nhint: app, server, afternoon, rpm, windows, --bin-dir DIR"
                 ));
             }
         }
@@ -79,13 +81,16 @@ pub fn run(args: &[String]) -> Result {
     if is_chosen("windows") {
         windows::test(bin_dir.as_deref())?;
     }
-    if ["app", "server", "rpm"].into_iter().any(is_chosen) {
+    if ["app", "server", "afternoon", "rpm"].into_iter().any(is_chosen) {
         let packages = build(bin_dir)?;
         if is_chosen("rpm") {
             rpm::test(packages.pair("carrel", ".rpm")?.0)?;
         }
         if is_chosen("server") {
             server::test(&packages)?;
+        }
+        if is_chosen("afternoon") {
+            afternoon::test(&packages)?;
         }
         if is_chosen("app") {
             app::test(&packages)?;

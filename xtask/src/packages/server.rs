@@ -77,7 +77,7 @@ fn check_files(root: &Root) -> Result {
 }
 
 /// Returns a shell command that does what systemd does for the unit: its command line, user, files of variables, mask.
-fn as_service(root: &Root, unit: &str) -> Result<String> {
+pub(super) fn as_service(root: &Root, unit: &str) -> Result<String> {
     let text = sh::read(&root.path.join("lib/systemd/system").join(unit))?;
     let values = |key: &str| {
         let start = format!("{key}=");
