@@ -30,6 +30,7 @@ mod oidc_refusals;
 mod openapi;
 mod people;
 mod permissions;
+mod plans;
 mod postgres;
 mod refusals;
 mod restored;

@@ -29,7 +29,7 @@ fn cluster() -> String {
 }
 
 /// Runs `f` with a connection, also on a thread that runs async tasks.
-fn with_client<T: Send>(database: &str, f: impl AsyncFnOnce(&mut Client) -> T + Send) -> T {
+pub fn with_client<T: Send>(database: &str, f: impl AsyncFnOnce(&mut Client) -> T + Send) -> T {
     let config = format!(
         "{} dbname={database} options='-c search_path=carrel -c carrel.tenant=1'",
         cluster()
@@ -45,7 +45,7 @@ fn with_client<T: Send>(database: &str, f: impl AsyncFnOnce(&mut Client) -> T + 
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
-fn query(database: &str, sql: &str) -> Vec<Row> {
+pub fn query(database: &str, sql: &str) -> Vec<Row> {
     with_client(database, async |client: &mut Client| client.query(sql, &[]).await.unwrap())
 }
 
@@ -56,9 +56,27 @@ fn engine_of(database: &str) -> PostgresEngine {
 }
 
 /// Returns the name of the database of a folder: tests run in several processes.
-fn database_of(folder: &Path) -> String {
+pub fn database_of(folder: &Path) -> String {
     let hash = carrel_model::BlobHash::of(folder.as_os_str().as_encoded_bytes());
     format!("carrel_{}_{}", std::process::id(), &hash.to_hex()[..16])
+}
+
+/// Path of the cluster's log, which `cargo xtask with-postgres` writes into the folder of the socket.
+fn log_path() -> String {
+    let cluster = cluster();
+    let host = cluster.split(' ').find_map(|part| part.strip_prefix("host=")).unwrap();
+    format!("{host}/log")
+}
+
+/// Returns the size of the cluster's log in bytes.
+pub fn log_size(database: &str) -> i64 {
+    query(database, &format!("SELECT (pg_stat_file('{}')).size", log_path()))[0].get(0)
+}
+
+/// Returns the part of the cluster's log from an offset in bytes.
+pub fn log_from(database: &str, offset: i64) -> String {
+    let read = format!("SELECT pg_read_binary_file('{}', {offset}, 1 << 29)", log_path());
+    String::from_utf8_lossy(query(database, &read)[0].get(0)).into_owned()
 }
 
 /// Closes the connections on which servers of a folder's database receive messages, and returns their number.
