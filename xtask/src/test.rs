@@ -190,7 +190,7 @@ fn long_tests() -> Result<Outcome> {
     passed(sh::run(all_rust_tests().env("CARREL_LONG", "1")))
 }
 
-/// Runs the tests of the server's API on the other engine.
+/// Runs the tests of the server's API and of convergence on the other engine.
 fn postgres_tests() -> Result<Outcome> {
     let Some(cluster) = postgres::Cluster::start()? else {
         return Ok(Outcome::Skipped(
@@ -203,7 +203,16 @@ fn postgres_tests() -> Result<Outcome> {
     } else {
         command.args(["test", "--no-fail-fast", "--quiet"]);
     }
-    command.args(["--workspace", "--test", "api", "--test", "postgres", "--locked"]);
+    command.args([
+        "--workspace",
+        "--test",
+        "api",
+        "--test",
+        "postgres",
+        "--test",
+        "convergence",
+        "--locked",
+    ]);
     command.env("CARREL_TEST_ENGINE", "postgres").env(postgres::VARIABLE, cluster.address());
     passed(sh::run(&mut command))
 }

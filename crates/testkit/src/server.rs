@@ -1,4 +1,5 @@
-//! The real server in this process: on a loopback port, and without a socket for simulations.
+//! The real server in this process: on a loopback port, and without a socket for simulations. With
+//! `CARREL_TEST_ENGINE=postgres`, each server is a tenant of its own in the cluster of `CARREL_TEST_POSTGRES`.
 //!
 //! Not here: faulty replies (`hostile`, `flaky`).
 
@@ -19,7 +20,10 @@ use carrel_model::{
 };
 use carrel_net::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 use carrel_server::{
-    Config, DataDir, RunningServer, Server, Settings, domain::DomainError, restore, store::facts,
+    Config, DataDir, RunningServer, Server, Settings, backup, database,
+    domain::DomainError,
+    restore,
+    store::{Engine, facts},
 };
 use carrel_system::Clock as _;
 use futures_util::{StreamExt, TryStreamExt};
@@ -43,6 +47,7 @@ impl carrel_server::Clock for ServerClock {
 /// A server with a temporary folder. It keeps its port after `stop` and `start`.
 pub struct TestServer {
     dir: TempDir,
+    engine: Arc<dyn Engine>,
     clock: FakeClock,
     settings: Settings,
     addr: SocketAddr,
@@ -72,12 +77,18 @@ impl TestServer {
         library: Option<&Path>,
     ) -> Self {
         let dir = scratch();
+        let engine = new_engine();
         if let Some(library) = library {
-            copy_dir(library, dir.path()).expect("the library is copied");
-            new_epoch(dir.path()).await;
+            if engine.is_in_folder() {
+                copy_dir(library, dir.path()).expect("the library is copied");
+            } else {
+                restore_library(library, engine.as_ref(), dir.path(), clock.now_ms());
+            }
+            new_epoch(dir.path(), &engine).await;
         }
         let mut server = Self {
             dir,
+            engine,
             clock: clock.clone(),
             // The tests register their own accounts.
             settings: Settings { registration_open: true, run_jobs: false, ..settings },
@@ -105,6 +116,7 @@ impl TestServer {
             listen: self.addr,
             clock: Arc::new(ServerClock(self.clock.clone())),
             settings: self.settings.clone(),
+            engine: Arc::clone(&self.engine),
             ..Config::new(self.dir.path())
         };
         let running = Server::start(config).await.expect("the server starts");
@@ -145,9 +157,8 @@ impl TestServer {
     pub fn backup(&self) -> Backup {
         let dir = scratch();
         let to = dir.path().join("backup");
-        let engine = Config::new(self.dir.path()).engine;
         let now_ms = self.clock.now_ms();
-        carrel_server::backup::backup(engine.as_ref(), self.dir.path(), &to, now_ms)
+        backup::backup(self.engine.as_ref(), self.dir.path(), &to, now_ms)
             .expect("the backup is made");
         Backup { _dir: dir, path: to }
     }
@@ -158,9 +169,8 @@ impl TestServer {
     }
     pub async fn restore_with(&mut self, backup: &Backup, options: restore::Options) {
         self.stop().await;
-        let engine = Config::new(self.dir.path()).engine;
         let now_ms = self.clock.now_ms();
-        restore::restore(engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
+        restore::restore(self.engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
             .expect("the backup is restored");
         self.start().await;
     }
@@ -223,9 +233,33 @@ impl TestServer {
     }
 }
 
+/// Returns the engine of a new server.
+fn new_engine() -> Arc<dyn Engine> {
+    if std::env::var("CARREL_TEST_ENGINE").as_deref() != Ok("postgres") {
+        return Config::new("").engine;
+    }
+    let cluster = std::env::var("CARREL_TEST_POSTGRES")
+        .expect("CARREL_TEST_POSTGRES is set: run the tests with `cargo xtask with-postgres`");
+    let settings = Settings { database_pool_min: 1, database_pool_max: 8, ..Settings::default() };
+    let url = format!("{cluster} dbname=postgres");
+    let engine = database::engine(Some(&url), &settings).expect("the cluster's address");
+    engine.for_tenant(&format!("t{}", random_id()))
+}
+
+/// Restores the library, whose database is SQLite, into the database of another engine.
+fn restore_library(library: &Path, engine: &dyn Engine, dir: &Path, now_ms: i64) {
+    let copy = scratch();
+    let copy = copy.path().join("backup");
+    let sqlite = Config::new(library).engine;
+    backup::backup(sqlite.as_ref(), library, &copy, now_ms).expect("a backup of the library");
+    restore::restore(engine, &copy, dir, restore::Options::default(), now_ms)
+        .expect("the library is restored");
+}
+
 /// Sets a new epoch and server id in a copied data folder, which belongs to another server.
-async fn new_epoch(dir: &Path) {
-    let data = DataDir::open(Config::new(dir)).expect("the data folder opens");
+async fn new_epoch(dir: &Path, engine: &Arc<dyn Engine>) {
+    let config = Config { engine: Arc::clone(engine), ..Config::new(dir) };
+    let data = DataDir::open(config).expect("the data folder opens");
     let ids = [facts::EPOCH, facts::SERVER_ID].map(|name| (name, random_id()));
     let write = data
         .store

@@ -58,8 +58,13 @@ impl Kiosk {
             assert_eq!(self.files_with(text), Vec::<String>::new(), "{text}");
         }
         let folders = ["data/accounts", "cache/accounts"].map(|f| self.dir.path().join(f));
-        let left = folders.iter().flat_map(|f| fs::read_dir(f).into_iter().flatten()).count();
-        assert_eq!(left, 0, "folders of accounts");
+        let mut left = Vec::new();
+        let mut pending = folders.to_vec();
+        while let Some(folder) = pending.pop() {
+            let paths = fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().path());
+            pending.extend(paths.inspect(|path| left.push(path.display().to_string())));
+        }
+        assert_eq!(left, Vec::<String>::new(), "folders of accounts");
     }
     fn kept(&self) -> usize {
         let folder = self.dir.path().join("data/kept");

@@ -19,6 +19,7 @@ mod data_dir;
 mod enrolment_tokens;
 mod fake_provider;
 mod foreign;
+mod fuzz;
 mod isolation;
 mod jobs;
 mod learner;

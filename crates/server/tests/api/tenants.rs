@@ -26,16 +26,16 @@ use super::{
 };
 
 /// A server with two tenants. `server.router` serves all three; those of the tenants serve one each.
-struct Schools {
-    server: TestServer,
-    rivers: TestServer,
-    hills: TestServer,
+pub struct Schools {
+    pub server: TestServer,
+    pub rivers: TestServer,
+    pub hills: TestServer,
 }
 
-fn schools() -> Schools {
+pub fn schools() -> Schools {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
-    let settings = Settings { registration_open: true, ..Settings::default() };
+    let settings = Settings { registration_open: true, route_limits: false, ..Settings::default() };
     let config =
         Config { settings, clock: Arc::clone(&clock) as _, ..config(dir.path().join("data")) };
     let open = |config: Config| {
