@@ -98,6 +98,12 @@ impl Content {
         self.downloads.close();
         self.prefetcher.stop();
     }
+    /// Closes `cache.db`, which is deleted with an account: on Windows, an open file cannot be deleted. Later calls
+    /// return an error.
+    pub fn close_cache(&self) -> impl Future<Output = ()> + Send + use<> {
+        let database = self.library.cache().database().with_error::<Error>();
+        async move { database.close().await }
+    }
 }
 
 impl Drop for Content {

@@ -278,10 +278,12 @@ impl OpenAccount {
         self.content.close();
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.abort_all();
-        let (sync, store) = (self.sync.clone(), self.store.clone());
+        let (sync, store, cache) =
+            (self.sync.clone(), self.store.clone(), self.content.close_cache());
         async move {
             tasks.shutdown().await;
             sync.stop().await;
+            cache.await;
             store.close().await;
         }
     }
