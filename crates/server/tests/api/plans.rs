@@ -1,13 +1,16 @@
-//! Plans of PostgreSQL with a million rows: no route that is called by people or devices reads a large table from its
-//! beginning to its end. `auto_explain` writes the plan of each statement to the log of the cluster.
+//! PostgreSQL with a million rows. Plans: no route that is called by people or devices reads a large table from its
+//! beginning to its end; `auto_explain` writes the plan of each statement to the log of the cluster. Moves: the school is
+//! moved to SQLite and back (with `CARREL_LONG=1`).
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use axum::http::{Method, StatusCode};
 use carrel_people::permissions::Rank;
 use carrel_server::{
     Config, DataDir, Settings,
     http::{self, routes::all_routes},
+    relocate::relocate,
+    store::sqlite::SqliteEngine,
 };
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -192,7 +195,7 @@ async fn no_request_reads_a_large_table_as_a_whole() {
 
     // Another server on the same data, whose connections begin with these settings.
     let settings = Settings { registration_open: true, ..Settings::default() };
-    let clock = std::sync::Arc::clone(&server.clock) as _;
+    let clock = Arc::clone(&server.clock) as _;
     let config = Config { settings, clock, ..config(server.folder()) };
     let data_dir = DataDir::open(config).unwrap();
     let router = http::app(data_dir.app().unwrap());
@@ -243,6 +246,34 @@ async fn no_request_reads_a_large_table_as_a_whole() {
     }
     println!("{summary}");
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_million_rows_are_moved_to_sqlite_and_back() {
+    if engine().name() != "postgres" || std::env::var_os("CARREL_LONG").is_none() {
+        return eprintln!("skipped: needs PostgreSQL and CARREL_LONG=1");
+    }
+    let server = TestServer::new();
+    server.publish().await;
+    let database = database_of(&server.folder());
+    with_client(&database, async |client: &mut Client| client.batch_execute(FILL).await.unwrap());
+    let TestServer { dir, data_dir, router, .. } = server;
+    drop((data_dir, router));
+    let at = |name: &str| config(dir.path().join(name));
+    let sqlite = Config { engine: Arc::new(SqliteEngine), ..at("moved") };
+    let (old, back) = (at("data"), at("back"));
+    // Each move compares the digests of all tables.
+    let moves = tokio::task::spawn_blocking(move || {
+        let times = [(&old, &sqlite), (&sqlite, &back)].map(|(from, to)| {
+            let start = std::time::Instant::now();
+            (relocate(from, to).unwrap(), start.elapsed())
+        });
+        println!("{times:?}");
+        times.map(|(moved, _)| moved)
+    });
+    let [there, back] = moves.await.unwrap();
+    assert!(there.rows > 1_000_000, "{there:?}");
+    assert_eq!(there, back);
 }
 
 fn md5(database: &str, text: &str) -> Vec<u8> {
