@@ -16,6 +16,7 @@ pub mod clock;
 pub mod courses;
 pub mod enrolment;
 pub mod enrolment_tokens;
+pub mod erasure;
 mod error;
 pub mod events;
 pub mod external;

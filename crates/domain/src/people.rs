@@ -11,6 +11,7 @@ use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership, Person};
 
 use crate::{
     DomainError, DomainResult,
+    erasure::Erased,
     sessions::{self, NewSignIn},
 };
 use crate::{
@@ -87,10 +88,12 @@ impl Store {
     /// # Errors
     /// `Forbidden`, `NoPerson`, `LastAdministrator`.
     pub async fn delete_person(&self, caller: Caller, id: UserId, now_ms: i64) -> DomainResult<()> {
-        self.write_people("delete_person", move |tx, ended| {
+        let write = self.write_people("delete_person", move |tx, ended| {
             accounts::delete(tx, ended, caller, id, now_ms)
-        })
-        .await
+        });
+        write.await?;
+        self.record_erasure(Erased { id, deleted_ms: now_ms }).await;
+        Ok(())
     }
 
     /// Stores a one-time code for a person. Returns the person and the time at which it expires.
@@ -189,7 +192,7 @@ impl Store {
         Ok(read.await?)
     }
 
-    async fn write_people<T: Send + 'static>(
+    pub(crate) async fn write_people<T: Send + 'static>(
         &self,
         name: &'static str,
         f: impl FnOnce(&dyn Tx, &mut Vec<EndedSignIn>) -> Result<T, PeopleError> + Send + 'static,

@@ -5,7 +5,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use carrel_store::TxJob;
@@ -16,7 +16,10 @@ pub use carrel_store::{
     Publication, Published, PublishedQuiz, SignedIn, StoreError, facts, sqlite, tx,
 };
 
-use crate::events::{Event, EventBus};
+use crate::{
+    erasure::ErasureLedger,
+    events::{Event, EventBus},
+};
 use tx::Tx;
 
 /// Limits on the rows of one learner. At a limit, new rows are refused, and changes to stored rows are accepted. At
@@ -36,12 +39,20 @@ struct StoreInner {
     events: Arc<dyn EventBus>,
     quota: Quota,
     slow_ms: u64,
+    ledger: OnceLock<Arc<dyn ErasureLedger>>,
 }
 
 impl Store {
     /// `slow_ms`: a transaction that takes at least this time is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
-        Self(Arc::new(StoreInner { opened, events, quota, slow_ms }))
+        Self(Arc::new(StoreInner { opened, events, quota, slow_ms, ledger: OnceLock::new() }))
+    }
+    /// Sets where deleted accounts are recorded. Only the first call has an effect.
+    pub fn set_erasure_ledger(&self, ledger: Arc<dyn ErasureLedger>) {
+        let _ = self.0.ledger.set(ledger);
+    }
+    pub(crate) fn erasure_ledger(&self) -> Option<Arc<dyn ErasureLedger>> {
+        self.0.ledger.get().cloned()
     }
     /// Returns the value of `facts::TOKEN_SALT`, or an empty text if it is missing.
     pub fn token_salt(&self) -> &str {

@@ -222,3 +222,25 @@ pub fn delete(
     let detail = serde_json::json!({ "role": found.rank.name() });
     audit(tx, caller, "person.delete", id, &detail, now_ms)
 }
+
+/// Deletes an account that a restored backup brought back. Returns false if it is recorded as deleted.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete_again(
+    tx: &dyn Tx,
+    ended: &mut Vec<EndedSignIn>,
+    id: UserId,
+    now_ms: i64,
+) -> Result<bool> {
+    if tx.is_deleted(id)? {
+        return Ok(false);
+    }
+    if tx.person(PersonKey::Id(id))?.is_some() {
+        ended.extend(end_all(tx, id, now_ms)?);
+    }
+    tx.delete_account(id, now_ms)?;
+    let detail = serde_json::json!({ "again": true });
+    audit(tx, Caller::COMMAND_LINE, "person.delete", id, &detail, now_ms)?;
+    Ok(true)
+}

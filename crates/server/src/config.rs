@@ -116,6 +116,8 @@ pub struct Settings {
     pub backup: BackupSchedule,
     /// Folder of automatic backups; default: `scheduled-backups` in the data folder. Should be on another disk.
     pub backup_dir: Option<PathBuf>,
+    /// Folder of the record of deleted accounts; default: the data folder. Should be on another disk.
+    pub erasure_dir: Option<PathBuf>,
     /// Number of automatic backups to keep.
     pub backups_kept: u32,
     /// Folder of updates of the app, served at `/updates/`; none: no updates.
@@ -180,6 +182,7 @@ impl Default for Settings {
             keep_unused_blobs_hours: 7 * 24,
             backup: BackupSchedule::Off,
             backup_dir: None,
+            erasure_dir: None,
             backups_kept: 7,
             updates_dir: None,
             max_upload_mib: 256,

@@ -12,6 +12,7 @@ use crate::{
     blobs::{BlobFolder, BlobStore},
     config::Config,
     database,
+    erasure_ledger::LedgerFile,
     error::{Error, io},
     events::{EventBus, EventHub, SharedEvents},
     folders::{refuse_moved, refuse_unfinished, require_server},
@@ -89,6 +90,9 @@ impl DataDir {
             None => Arc::new(EventHub::default()),
         };
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
+        let folder = s.erasure_dir.as_deref().unwrap_or(dir);
+        store.set_erasure_ledger(Arc::new(LedgerFile::in_folder(folder)));
+        apply_erasures(&store, config.clock.now_ms())?;
         Ok(Self {
             store,
             signer: Arc::new(key),
@@ -132,6 +136,26 @@ impl DataDir {
     pub fn token_keys(&self) -> TokenKeys {
         TokenKeys::new(self.signer.as_ref(), self.store.token_salt())
     }
+}
+
+/// Deletes accounts again that a restored backup brought back. Blocking.
+fn apply_erasures(store: &Store, now_ms: i64) -> Result<(), Error> {
+    // On a thread of its own, because the caller's may run async tasks.
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|e| Error::Refused(format!("start a runtime: {e}")))?;
+        let applied = runtime.block_on(store.apply_erasures(now_ms))?;
+        if applied.deleted > 0 {
+            tracing::warn!(
+                accounts = applied.deleted,
+                "deleted accounts that a backup had brought back"
+            );
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Returns true if the folder contains other files of a server. Creating a new server there would hide the loss of the

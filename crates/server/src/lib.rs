@@ -13,6 +13,7 @@ mod catalogue;
 pub mod config;
 pub mod data_dir;
 pub mod database;
+mod erasure_ledger;
 pub mod error;
 pub mod export;
 pub mod folders;

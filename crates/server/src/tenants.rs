@@ -152,7 +152,9 @@ pub fn add(
 /// Returns the configuration of a tenant of a server.
 pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
     let (base, own) = (server.settings.clone(), tenant.settings.clone());
-    let backup_dir = base.backup_dir.as_ref().map(|dir| dir.join(FOLDER).join(&tenant.name));
+    let own_folder = |dir: &PathBuf| dir.join(FOLDER).join(&tenant.name);
+    let backup_dir = base.backup_dir.as_ref().map(own_folder);
+    let erasure_dir = base.erasure_dir.as_ref().map(own_folder);
     Config {
         data_dir: server.data_dir.join(FOLDER).join(&tenant.name),
         engine: server.engine.for_tenant(&tenant.name),
@@ -165,6 +167,7 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
             max_mib_per_learner: own.max_mib_per_learner.unwrap_or(base.max_mib_per_learner),
             oidc: own.oidc,
             backup_dir,
+            erasure_dir,
             ..base
         },
         ..server.clone()

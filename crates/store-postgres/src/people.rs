@@ -216,6 +216,10 @@ impl PeopleTx for PgTx<'_> {
     fn is_deleted(&self, id: UserId) -> Result<bool> {
         self.exists("SELECT 1 FROM deleted_account WHERE id = $1", &[&bytes(&id.0)])
     }
+    fn deleted_accounts(&self) -> Result<Vec<(UserId, i64)>> {
+        let rows = self.query("SELECT id, deleted_ms FROM deleted_account", &[])?;
+        rows.iter().map(|row| Ok((user_id(row, 0)?, get(row, 1)?))).collect()
+    }
     fn is_operator(&self, id: UserId) -> Result<bool> {
         let sql = "SELECT 1 FROM person WHERE user_id = $1 AND operator";
         self.exists(sql, &[&bytes(&id.0)])

@@ -19,7 +19,10 @@ impl Job for Purge {
         Some(HOUR_MS)
     }
     async fn run(&self, data: &DataDir) -> Result<String, Error> {
-        let rows = data.store.purge_all(data.config.clock.now_ms(), BATCH).await?;
+        let now_ms = data.config.clock.now_ms();
+        // After a failover or a recovery while the server runs.
+        data.store.apply_erasures(now_ms).await?;
+        let rows = data.store.purge_all(now_ms, BATCH).await?;
         Ok(format!("{rows} rows deleted"))
     }
 }

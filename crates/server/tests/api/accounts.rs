@@ -21,7 +21,7 @@ impl TestServer {
         let now = carrel_server::Clock::now_ms(&*self.clock);
         self.data_dir.store.reset_password(login, hash, now).await.unwrap().1
     }
-    async fn sign_in_status(&self, login: &str, password: &str) -> StatusCode {
+    pub async fn sign_in_status(&self, login: &str, password: &str) -> StatusCode {
         let body = json!({"login": login, "password": password, "deviceId": device(5)});
         self.post("/api/auth/login", "", &body).await.status
     }

@@ -9,6 +9,7 @@ use carrel_model::{
     lattice::Row,
     wire::{Role, TokenReply},
 };
+use carrel_people::permissions::Caller;
 use carrel_server::{
     Config, DataDir, Error, Server, Settings, backup,
     bundle_import::{AcceptOptions, accept_work},
@@ -80,6 +81,47 @@ async fn sign_ins_stay_valid_after_the_restore_of_an_older_backup() {
     }
     // The recreated account has the same password.
     assert_eq!(server.sign_in("amin", 9).await.user.id, amin.user.id);
+}
+
+#[tokio::test]
+async fn a_deleted_account_does_not_return_with_an_older_backup_or_its_device() {
+    let ledger = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        registration_open: true,
+        erasure_dir: Some(ledger.path().to_owned()),
+        ..Settings::default()
+    };
+    let server = TestServer::with(settings.clone());
+    let (noor, amin) = (server.learner("noor").await, server.learner("amin").await);
+    for token in [&noor, &amin] {
+        server.push(&token.access_token, &[progress("a/b/c", 5000)]).await.ok::<Value>();
+    }
+    let to = server.back_up("backup");
+    let store = &server.data_dir.store;
+    store.delete_person(Caller::COMMAND_LINE, noor.user.id, NOW).await.unwrap();
+    let server = server.restored(&to, restore::Options::default());
+    assert_eq!(server.sign_in_status("noor", PASSWORD).await, StatusCode::UNAUTHORIZED);
+    let refused = server.refresh_with_certificate(&noor).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused:?}");
+    let folder = server.data_dir.config.data_dir.clone();
+    assert_eq!(fixture().count(&folder, "progress"), 1);
+    // The other one is there.
+    let next: TokenReply = server.refresh_with_certificate(&amin).await.ok();
+    assert_eq!(server.row_count(&next.access_token).await, 1);
+
+    // A process that ended between the deletion and its record: the next start records it.
+    let file = ledger.path().join("erased.jsonl");
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    assert!(recorded.contains(&noor.user.id.to_string()), "{recorded}");
+    std::fs::remove_file(&file).unwrap();
+    let open = || DataDir::open(Config { settings: settings.clone(), ..config(&folder) });
+    drop(open().unwrap());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), recorded);
+    // Without the record, nobody could say that all deletions are known.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let error = open().err().unwrap().to_string();
+    assert!(error.contains("the record of deleted accounts"), "{error}");
 }
 
 #[tokio::test]

@@ -205,6 +205,12 @@ impl PeopleTx for SqliteTx<'_> {
         let sql = "SELECT 1 FROM deleted_account WHERE id = ?1";
         Ok(self.prepare_cached(sql)?.exists([id.0.as_bytes()])?)
     }
+    fn deleted_accounts(&self) -> Result<Vec<(UserId, i64)>> {
+        let mut stmt = self.prepare_cached("SELECT id, deleted_ms FROM deleted_account")?;
+        let rows =
+            stmt.query_map((), |row| Ok((UserId(uuid(row, "id")?), row.get("deleted_ms")?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
     fn is_operator(&self, id: UserId) -> Result<bool> {
         let sql = "SELECT 1 FROM person WHERE user_id = ?1 AND operator = 1";
         Ok(self.prepare_cached(sql)?.exists([id.0.as_bytes()])?)

@@ -91,6 +91,8 @@ pub trait PeopleTx {
     fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()>;
     /// Returns true if an account with this id was deleted.
     fn is_deleted(&self, id: UserId) -> Result<bool>;
+    /// Returns the ids of all deleted accounts and the times of their deletion.
+    fn deleted_accounts(&self) -> Result<Vec<(UserId, i64)>>;
     /// Returns true if the account is marked as one of an operator.
     fn is_operator(&self, id: UserId) -> Result<bool>;
     /// Marks an account whose person was stored, or removes the mark.
