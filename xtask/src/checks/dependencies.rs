@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
     ("carrel-oidc", &[], &[]),
+    ("carrel-mail", &[], &[]),
     ("carrel-precis", &[], &[]),
     ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model"], &[]),
@@ -195,6 +196,7 @@ const ALL: &[&str] = &[
     "carrel-diagnostics",
     "carrel-commands",
     "carrel-bridge",
+    "carrel-mail",
     "carrel-server",
     "carrel-store",
     "carrel-store-postgres",
@@ -239,6 +241,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
         ],
         "only crates with a database, and the reader of Anki's, use SQL",
     ),
+    ("lettre", &["carrel-mail"], "one implementation of SMTP"),
     ("tokio", ALL_BUT_MODEL, "model does no I/O"),
     (
         "reqwest",
@@ -264,6 +267,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
 const ALL_BUT_MODEL: &[&str] = &[
     "carrel-domain",
     "carrel-oidc",
+    "carrel-mail",
     "carrel-password",
     "carrel-system",
     "carrel-sqlite",
