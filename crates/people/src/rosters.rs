@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::{
     EndedSignIn, PeopleError, Result, end_all, login_keys,
     permissions::{Caller, Permission, Subject, rank_of_person, require},
+    sign_ins::void_links,
 };
 
 /// Number of differences that are applied in one transaction.
@@ -238,6 +239,10 @@ impl PeopleStore for StoredPeople<'_> {
     }
     fn put_person(&self, person: &Person) -> std::result::Result<(), BoxError> {
         let before = self.tx.person(PersonKey::Id(person.id))?;
+        let has_other_address = before.as_ref().is_some_and(|before| before.email != person.email);
+        if has_other_address {
+            void_links(self.tx, person.id)?;
+        }
         if before.is_some_and(|before| before.login != person.login) {
             self.tx.set_login(person.id, &person.login, &login_keys(&person.login))?;
         }

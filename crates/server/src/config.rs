@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use carrel_mail::MailSettings;
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -130,6 +131,8 @@ pub struct Settings {
     pub max_mib_per_learner: u64,
     /// Sign-in with an identity provider; none: with passwords and codes only.
     pub oidc: Option<OidcSettings>,
+    /// Mail server; none: the server sends no mail.
+    pub mail: Option<MailSettings>,
 }
 
 /// Schedule of automatic backups.
@@ -187,6 +190,7 @@ impl Default for Settings {
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
             oidc: None,
+            mail: None,
         }
     }
 }

@@ -161,7 +161,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-oidc",
             "carrel-fonts",
             "carrel-listener",
-            "carrel-oidc",
+            "carrel-mail",
             "carrel-overview",
             "carrel-precis",
             "carrel-roster",
