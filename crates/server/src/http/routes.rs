@@ -95,6 +95,10 @@ pub(super) fn table() -> Vec<Entry> {
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
             .limited(&RouteLimit::UPLOADS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::imports))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::undo))
+            .limited(&RouteLimit::UPLOADS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::EditCourses), routes!(staff_courses::courses))

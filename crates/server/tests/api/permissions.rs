@@ -180,6 +180,8 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/roster-imports", ["-", "-", "+", "+"]),
+    ("POST /api/v1/admin/roster-imports/{import}/undo", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/courses", ["-", "+", "+", "+"]),
     ("POST /api/v1/admin/courses/uploads", ["-", "+", "+", "+"]),
     ("GET /api/v1/admin/courses/uploads/{uploadId}", ["-", "+", "+", "+"]),
