@@ -287,7 +287,7 @@ impl Store {
             sign_in.map_or(Ok(()), |s| open(tx, &s, now_ms))?;
             match enrolment {
                 Some(token) => {
-                    enrolment_tokens::redeem(tx, events, token, user, true, quota, now_ms)
+                    enrolment_tokens::redeem(tx, events, token, user, true, quota, now_ms).map(drop)
                 }
                 None => Ok(()),
             }

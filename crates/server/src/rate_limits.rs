@@ -141,6 +141,8 @@ impl RouteLimit {
     pub const UPLOADS: Self = Self { name: "uploads", requests: 10, window_ms: 3_600_000 };
     /// Requests of a network for sign-ins with an identity provider; each sign-in has three.
     pub const PROVIDER: Self = Self { name: "provider", requests: 600, window_ms: 15 * 60_000 };
+    /// Codes of courses and classes that a learner types.
+    pub const CODES: Self = Self { name: "codes", requests: 20, window_ms: 15 * 60_000 };
     /// Requests of a network for pages and messages of new passwords.
     pub const RESETS: Self = Self { name: "password resets", requests: 60, window_ms: 15 * 60_000 };
     /// Failed sign-ins for one login from one network, or on one known device.
@@ -162,6 +164,7 @@ impl RouteLimits {
             RouteLimit::UPLOADS,
             RouteLimit::PROVIDER,
             RouteLimit::RESETS,
+            RouteLimit::CODES,
         ];
         Self(all.iter().map(|limit| (limit.name, limit.limiter(limiters))).collect())
     }

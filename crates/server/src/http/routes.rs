@@ -36,6 +36,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(passwords::password_page, passwords::submit_password))
             .limited(&RouteLimit::RESETS),
         Entry::new(SignedIn, routes!(auth::adopt)),
+        Entry::new(SignedIn, routes!(learner::enter_code)).limited(&RouteLimit::CODES),
         Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::course_manifest)).limited(&RouteLimit::COURSES),

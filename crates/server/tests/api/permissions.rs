@@ -217,6 +217,7 @@ const EVERYBODY: &[&str] = &[
     "GET /api/auth/oidc/callback",
     "POST /api/auth/oidc/redeem",
     "POST /api/auth/adopt",
+    "POST /api/me/enrolment-codes",
     "GET /api/courses",
     "GET /api/courses/{id}",
     "GET /api/courses/{id}/manifest",
