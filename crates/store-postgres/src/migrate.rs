@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(12, "course_uploads", "0012_course_uploads"),
     migration!(13, "mail_addresses", "0013_mail_addresses"),
     migration!(14, "mail", "0014_mail"),
+    migration!(15, "story_uploads", "0015_story_uploads"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -48,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(21, "course_uploads", "0021_course_uploads"),
     migration!(22, "mail_addresses", "0022_mail_addresses"),
     migration!(23, "mail", "0023_mail"),
+    migration!(24, "story_uploads", "0024_story_uploads"),
 ];
 
 /// Name of the database file in its folder.
