@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use carrel_mail::MailSettings;
+use carrel_mail::{MailError, MailSettings, Mailer};
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -202,6 +202,13 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path:?}: {problem}")]
     Parse { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(
+        "address {0:?}: messages contain links to it; hint: set it to the address that people type, such as \
+         https://rivers.school.example"
+    )]
+    NoAddress(String),
 }
 
 impl Settings {
@@ -211,6 +218,18 @@ impl Settings {
             .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         toml::from_str(&text)
             .map_err(|e| ConfigError::Parse { path: path.into(), problem: e.to_string() })
+    }
+    /// Returns the mail server, or `None` if there is none in the settings.
+    ///
+    /// # Errors
+    /// The setting that cannot be used.
+    pub fn mailer(&self) -> Result<Option<Arc<Mailer>>, ConfigError> {
+        let Some(mail) = &self.mail else { return Ok(None) };
+        // The address of a request may be that of an attacker, so that links are never made of it.
+        if !self.address.starts_with("https://") && !self.address.starts_with("http://") {
+            return Err(ConfigError::NoAddress(self.address.clone()));
+        }
+        Ok(Some(Arc::new(Mailer::open(mail)?)))
     }
     /// Returns the time limit of a request, at least 1 s.
     pub fn request_timeout(&self) -> Duration {

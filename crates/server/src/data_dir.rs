@@ -17,7 +17,7 @@ use crate::{
     error::{Error, io},
     events::{EventBus, EventHub, SharedEvents},
     folders::{refuse_moved, refuse_unfinished, require_server},
-    key_file, mail,
+    key_file,
     signing::{Signer, hex},
     store::{OpenOptions, Quota, Store},
     tokens::TokenKeys,
@@ -82,7 +82,7 @@ impl DataDir {
         }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
         let key = key_file::open(dir, has_server)?;
-        let mailer = mail::open(&config.settings)?;
+        let mailer = config.settings.mailer()?;
         let s = &config.settings;
         let quota = Quota {
             rows: s.max_rows_per_learner,

@@ -144,7 +144,7 @@ impl RouteLimit {
     /// Codes of courses and classes that a learner types.
     pub const CODES: Self = Self { name: "codes", requests: 20, window_ms: 15 * 60_000 };
     /// Requests of a network for pages and messages of new passwords.
-    pub const RESETS: Self = Self { name: "password resets", requests: 60, window_ms: 15 * 60_000 };
+    pub const RESETS: Self = Self { name: "resets", requests: 60, window_ms: 15 * 60_000 };
     /// Failed sign-ins for one login from one network, or on one known device.
     const SIGN_INS: Self = Self { name: "sign-ins", requests: 5, window_ms: 60_000 };
 

@@ -308,6 +308,29 @@ async fn a_message_is_sent_again_after_temporary_failures_only() {
 }
 
 #[tokio::test]
+async fn messages_wait_while_the_mail_server_cannot_be_reached() {
+    let smtp = SmtpServer::start(None).await;
+    let mut settings = settings(&smtp);
+    // Nobody listens on a port that was just free.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    settings.mail.as_mut().unwrap().port = Some(free);
+    let post = Post { server: TestServer::with(settings), smtp };
+    for login in ["noor", "peter"] {
+        post.learner(login, &format!("{login}@home.example")).await;
+        assert_eq!(post.request(login).await.status, StatusCode::ACCEPTED);
+    }
+    let states = post.states().await;
+    assert!(states.iter().all(|(state, _, _)| state == "waiting"), "{states:?}");
+    assert!(states[1].2.contains(&free.to_string()), "{states:?}");
+    // The job is not repeated later than usual.
+    post.server.clock.advance(MINUTE);
+    assert!(post.run_job().await.unwrap().starts_with("0 messages sent; "));
+    let jobs = post.server.data_dir.store.jobs().await.unwrap();
+    let job = jobs.iter().find(|job| job.name == "mail").unwrap();
+    assert_eq!((job.error.as_str(), job.due_ms), ("", NOW + 2 * MINUTE));
+}
+
+#[tokio::test]
 async fn a_message_with_an_unknown_result_is_sent_again_with_the_same_id() {
     let post = Post::new().await;
     post.learner("noor", "noor@home.example").await;
