@@ -283,7 +283,6 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-client",
     "carrel-commands",
     "carrel-bridge",
-    "carrel-authoring",
     "carrel-server",
     "carrel-store",
     "carrel-store-postgres",
@@ -348,14 +347,8 @@ fn external_rule(
 
 fn ui_problems() -> Result<Vec<String>> {
     let root = sh::root();
-    let listing = sh::output(sh::program("git").args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-        "ui/src",
-    ]))?;
+    let listed = "ls-files --cached --others --exclude-standard -- ui/src";
+    let listing = sh::output(sh::program("git").args(listed.split(' ')))?;
     let out = listing
         .lines()
         .filter(|path| !path.starts_with("ui/src/platform/"))
