@@ -183,3 +183,19 @@ async fn the_token_of_a_policy_is_sent_to_its_server_only_and_never_in_the_way()
     assert_eq!(refused.code, ErrorCode::TokenUnknown);
     device.host.client.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learner_who_is_signed_in_enters_the_code_of_a_course() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let code = token(&server, "Course", 1).await;
+    let device = Managed::new(&clock, 1, &json!({})).await;
+    device.register(&server.url(), "asha", None).await.expect("an account");
+    assert!(!device.is_enrolled().await);
+    let refused = device.call("enter_code", json!({ "code": "no such code" })).await;
+    assert_eq!(refused.expect_err("a refusal").code, ErrorCode::TokenUnknown);
+    let entered = device.call("enter_code", json!({ "code": format!(" {code}\n") })).await;
+    let courses = entered.expect("accepted")["courses"].as_array().expect("a list").len();
+    assert_eq!(courses, 1);
+    assert!(device.is_enrolled().await);
+}

@@ -5,7 +5,7 @@ import { amina, idle, offline, stateOf } from "../src/platform/fixture/accounts"
 import { courses, stories } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
 import { router } from "../src/state/router.svelte";
-import { allByRole, byRole, change, click, press, rendered, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, change, click, fail, press, rendered, scriptPlatform, show, text, type } from "./support";
 
 // jsdom has no layout, so the catalogue has no width and renders no covers.
 globalThis.ResizeObserver ??= class {
@@ -278,5 +278,34 @@ describe("a library", () => {
     script({ courses: courses.slice(0, 3), stories: stories.slice(0, 2) }, 2);
     const target = await open();
     expect(headings(target)).toEqual(expect.arrayContaining(["On this device", "In the library"]));
+  });
+});
+
+describe("the code of a course", () => {
+  const dialog = () => document.querySelector("dialog")!;
+  async function enter(code: string): Promise<void> {
+    type(byRole<HTMLInputElement>(dialog(), "textbox", "Code"), code);
+    await click(byRole(dialog(), "button", "Enter"));
+    await rendered();
+  }
+  it("is sent to the server, and its course is opened", async () => {
+    const target = await open();
+    await click(byRole(target, "button", "Enter a course code"));
+    await enter("  ");
+    expect(platform.requests("enter_code")).toEqual([]);
+    platform.replies["enter_code"] = () => fail("token_unknown");
+    await enter("2Z7K-9ABC-DEFH");
+    expect(text(byRole(dialog(), "alert"))).toContain("This server does not know the code.");
+    expect(document.activeElement).toBe(byRole(dialog(), "textbox", "Code"));
+    delete platform.replies["enter_code"];
+    await enter(" 2z7k-9abc-defg ");
+    expect(platform.requests("enter_code").at(-1)).toEqual({ code: "2z7k-9abc-defg" });
+    expect(document.querySelector("dialog")).toBeNull();
+    expect(router.route).toMatchObject({ name: "course", course: "how-rivers-work" });
+  });
+  it("is not asked for without a server", async () => {
+    await appState.replace(stateOf({ ...amina, server: "" }, idle, []));
+    const target = await open();
+    expect(allByRole(target, "button", "Enter a course code")).toEqual([]);
   });
 });

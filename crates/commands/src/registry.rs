@@ -160,6 +160,8 @@ commands! {
     library::enrol(CourseRef) -> EnrolmentView;
     /// Withdraws the enrolment in a course.
     library::unenrol(CourseRef) -> EnrolmentView;
+    /// Enrols the learner in the courses of a code. Needs the network.
+    library::enter_code(EnterCode) -> EnteredCode;
     /// Searches the stored catalogue and the text on this device. Needs no network.
     search::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
     /// Searches on the server. Returns what this device does not find, of one page of the results.

@@ -95,7 +95,8 @@ fn open_class(tx: &dyn Tx, id: ClassId) -> Result<Option<Class>, StoreError> {
     Ok(tx.class(ClassKey::Id(id))?.filter(|class| class.state == ClassState::Active))
 }
 
-/// Records that an account uses a token, and enrols it in the token's courses.
+/// Records that an account uses a token, and enrols it in the token's courses. Returns the courses, also if the account
+/// has used it before.
 pub(crate) fn redeem(
     tx: &dyn Tx,
     events: &mut Vec<Event>,
@@ -104,19 +105,23 @@ pub(crate) fn redeem(
     registered: bool,
     quota: Quota,
     now_ms: i64,
-) -> DomainResult<()> {
+) -> DomainResult<Vec<Slug>> {
     // Locks accounts before the token, as a registration does.
     tx.person(PersonKey::Id(user))?;
     let token = usable(tx, presented.hash, Some(user), now_ms)?.map_err(DomainError::Token)?;
-    if tx.has_used_enrolment_token(&token.name, user)? {
-        // A course that the learner left since is not requested again.
-        return Ok(());
-    }
-    tx.add_enrolment_token_use(&token.name, user, registered, now_ms)?;
     let class = match token.class {
         Some(class) => open_class(tx, class)?,
         None => None,
     };
+    let of_class = class.iter().flat_map(|class| &class.courses);
+    let mut courses: Vec<Slug> = token.courses.iter().chain(of_class).cloned().collect();
+    courses.sort();
+    courses.dedup();
+    if tx.has_used_enrolment_token(&token.name, user)? {
+        // A course that the learner left since is not requested again.
+        return Ok(courses);
+    }
+    tx.add_enrolment_token_use(&token.name, user, registered, now_ms)?;
     if let Some(class) = &class {
         let membership = Membership { person: user, class: class.id, role: MemberRole::Student };
         if !tx.is_member(membership)? {
@@ -131,13 +136,13 @@ pub(crate) fn redeem(
         }
     }
     let mut log = ChangeLog::open(tx, user, quota)?;
-    for course in token.courses.iter().chain(class.iter().flat_map(|class| &class.courses)) {
+    for course in &courses {
         enrolment::request(&mut log, course, presented.device, true, Grant::Token, now_ms)?;
     }
     let pushed = log.close()?;
     events.extend(pushed.event(user.into()));
     tracing::info!(token.name, user.id = %user, token.registered = registered, "enrolment token used");
-    Ok(())
+    Ok(courses)
 }
 
 impl Store {
@@ -152,7 +157,7 @@ impl Store {
             .map_err(DomainError::Token)
     }
 
-    /// Enrols an account in the courses of a token. Repeating it changes nothing.
+    /// Enrols an account in the courses of a token, and returns them. Repeating it changes nothing.
     ///
     /// # Errors
     /// `Token`.
@@ -161,7 +166,7 @@ impl Store {
         presented: PresentedEnrolment,
         user: UserId,
         now_ms: i64,
-    ) -> DomainResult<()> {
+    ) -> DomainResult<Vec<Slug>> {
         let quota = self.quota();
         self.write_with_events("redeem_enrolment_token", move |tx, events| {
             redeem(tx, events, presented, user, false, quota, now_ms)

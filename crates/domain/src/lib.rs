@@ -22,6 +22,7 @@ pub mod events;
 pub mod external;
 mod facts;
 pub mod jobs;
+pub mod mail;
 pub mod people;
 pub mod publishing;
 pub mod push_validation;

@@ -18,7 +18,7 @@ use crate::{
     events::Event,
     store::{
         Store, StoreError,
-        tx::{ClassKey, PersonKey, Tx},
+        tx::{ClassKey, CodeKind, PersonKey, Tx},
     },
 };
 
@@ -31,6 +31,15 @@ pub struct Redemption {
     /// PHC string of a new password, which ends all other sign-ins.
     pub password: Option<String>,
     pub sign_in: NewSignIn,
+}
+
+/// What staff change of an account; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct AccountChange {
+    pub rank: Option<Rank>,
+    pub disabled: Option<bool>,
+    /// An empty text removes the address.
+    pub email: Option<String>,
 }
 
 /// A code of a sign-in sheet.
@@ -59,24 +68,26 @@ impl Store {
         Ok(self.read("list_people", move |tx| accounts::list(tx, &filter)).await?)
     }
 
-    /// Changes rank and state of an account, both or none. Returns the account.
+    /// Changes rank, state and address of an account, all or none. Returns the account.
     ///
     /// # Errors
-    /// `Forbidden`, `NoPerson`, `LastAdministrator`.
+    /// `Forbidden`, `NoPerson`, `LastAdministrator`, `BadEmail`.
     pub async fn change_person(
         &self,
         caller: Caller,
         id: UserId,
-        rank: Option<Rank>,
-        disabled: Option<bool>,
+        change: AccountChange,
         now_ms: i64,
     ) -> DomainResult<ListedPerson> {
         self.write_people("change_person", move |tx, ended| {
-            if let Some(rank) = rank {
+            if let Some(rank) = change.rank {
                 accounts::set_rank(tx, caller, id, rank, now_ms)?;
             }
-            if let Some(disabled) = disabled {
+            if let Some(disabled) = change.disabled {
                 accounts::set_disabled(tx, ended, caller, id, disabled, now_ms)?;
+            }
+            if let Some(email) = &change.email {
+                accounts::set_email(tx, caller, id, email, now_ms)?;
             }
             accounts::get(tx, id)
         })
@@ -161,12 +172,13 @@ impl Store {
             let id = user.unwrap_or(UserId(uuid::Uuid::nil()));
             // `blake3::Hash` is compared in constant time.
             let hash = blake3::Hash::from_bytes(hash);
-            if !codes::redeem(tx, id, &|stored| hash == blake3::Hash::from_bytes(*stored), now_ms)?
-            {
+            let is_same = |stored: &[u8; 32]| hash == blake3::Hash::from_bytes(*stored);
+            if !codes::redeem(tx, CodeKind::SignIn, id, &is_same, now_ms)? {
                 return Ok(false);
             }
             if let Some(password) = password {
                 tx.set_password(id, &password)?;
+                carrel_people::void_links(tx, id)?;
                 ended.extend(carrel_people::end_all(tx, id, now_ms)?);
             }
             sessions::open(tx, &sign_in, now_ms)?;

@@ -26,7 +26,7 @@ use crate::{
     signing::{Signer, hex},
     store::{
         Filter, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz, Store,
-        StoreError, facts,
+        StoreError, facts, tx::Tx,
     },
 };
 
@@ -172,6 +172,27 @@ pub fn rendered_by() -> &'static str {
     &NAME
 }
 
+/// Stores a publication. Returns the new revision of the catalogue, and false if this version, derived by this release,
+/// is already published.
+pub(crate) fn put(
+    tx: &dyn Tx,
+    p: &Publication,
+    now_ms: i64,
+) -> Result<(Option<u64>, bool), StoreError> {
+    let is_current = tx.published(p.kind, &p.id)?.is_some_and(|old| {
+        old.version == p.version
+            && old.rendered_by == p.rendered_by
+            && old.reply == p.reply
+            && old.manifest == p.manifest
+    });
+    if is_current {
+        return Ok((None, false));
+    }
+    let revision = next_revision(tx)?;
+    tx.put_publication(p, revision, now_ms)?;
+    Ok((Some(revision), true))
+}
+
 impl Store {
     /// Publishes a course or story, replacing an older version, in one transaction. Returns false if this version,
     /// derived by this release, is already published.
@@ -183,23 +204,12 @@ impl Store {
     ) -> DomainResult<bool> {
         let write = self.write_with_events("publish", move |tx, events| {
             let p = &publication;
-            let is_current = tx.published(p.kind, &p.id)?.is_some_and(|old| {
-                old.version == p.version
-                    && old.rendered_by == p.rendered_by
-                    && old.reply == p.reply
-                    && old.manifest == p.manifest
-            });
-            let mut changed = None;
-            if !is_current {
-                let revision = next_revision(tx)?;
-                tx.put_publication(p, revision, now_ms)?;
-                changed = Some(revision);
-            }
+            let (mut changed, is_new) = put(tx, p, now_ms)?;
             if p.kind == Kind::Course && courses::record_published(tx, p, &how, now_ms)? {
                 changed = Some(next_revision(tx)?);
             }
             events.extend(changed.map(|revision| Event::CatalogueChanged { revision }));
-            Ok::<_, StoreError>(!is_current)
+            Ok::<_, StoreError>(is_new)
         });
         Ok(write.await?)
     }

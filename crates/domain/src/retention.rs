@@ -7,7 +7,7 @@ use crate::{DomainResult, attempts::OPEN_MS};
 pub(crate) const PURGED_PER_CALL: u32 = 20;
 
 /// Deletes sign-ins whose tokens have all expired, open grades older than `OPEN_MS`, the
-/// reverses and reports of old imports, old uploads, and one-time codes and sign-ins with a provider that have expired: at
+/// reverses and reports of old imports, old uploads and messages, and one-time codes and sign-ins with a provider that have expired: at
 /// most `limit` of each, or
 /// all if `None`. Returns the number of deleted rows.
 pub(crate) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
@@ -22,8 +22,9 @@ pub(crate) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64,
     let codes = tx.delete_expired_codes(now_ms, limit)?;
     let reports = tx.delete_roster_reports(now_ms.saturating_sub(carrel_roster::UNDO_MS), limit)?;
     let external = tx.delete_expired_external(now_ms, limit)?;
+    let mails = tx.delete_mails(now_ms.saturating_sub(carrel_roster::UNDO_MS), limit)?;
     let uploads = tx.delete_uploads(now_ms.saturating_sub(carrel_roster::UNDO_MS), limit)?;
-    Ok(sign_ins + grades + changes + codes + reports + external + uploads)
+    Ok(sign_ins + grades + changes + codes + reports + external + mails + uploads)
 }
 
 impl Store {

@@ -86,6 +86,14 @@ impl Store {
         Ok(applied)
     }
 
+    /// Checks that an import can be undone.
+    ///
+    /// # Errors
+    /// `NoImport`, as for `undo_roster`.
+    pub async fn check_roster_undo(&self, import: i64, now_ms: i64) -> DomainResult<()> {
+        Ok(self.read("check_undo", move |tx| rosters::check_undo(tx, import, now_ms)).await?)
+    }
+
     /// Lists the imports of rosters, the latest first.
     pub async fn roster_imports(&self) -> DomainResult<Vec<RosterImportRow>> {
         Ok(self.read("roster_imports", |tx| tx.roster_imports()).await?)

@@ -245,7 +245,7 @@ fn reset_password(
     }
     tx.set_password(user.id, password)?;
     // Whoever has a code on paper could otherwise still sign in.
-    tx.delete_code(user.id)?;
+    carrel_people::void_codes(tx, user.id)?;
     tx.add_audit(&AuditRow {
         at_ms: now_ms,
         actor: None,
@@ -287,7 +287,7 @@ impl Store {
             sign_in.map_or(Ok(()), |s| open(tx, &s, now_ms))?;
             match enrolment {
                 Some(token) => {
-                    enrolment_tokens::redeem(tx, events, token, user, true, quota, now_ms)
+                    enrolment_tokens::redeem(tx, events, token, user, true, quota, now_ms).map(drop)
                 }
                 None => Ok(()),
             }

@@ -21,6 +21,7 @@ use crate::{signing::Signer, store::tx::StoredAccount};
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
 const CODE_CONTEXT: &str = "carrel server 2026-11 one-time code";
+const MAIL_CONTEXT: &str = "carrel server 2026-11 code of a message";
 const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
 /// The first bytes of a token identify its format, so that a later release can change the format.
 const REFRESH_FORMAT: &[u8] = b"r1";
@@ -39,6 +40,7 @@ pub struct TokenKeys {
     refresh: [u8; 32],
     certificate: [u8; 32],
     code: [u8; 32],
+    mail: [u8; 32],
 }
 
 /// Content of a refresh token.
@@ -83,6 +85,7 @@ impl TokenKeys {
             refresh: signer.derive_key(REFRESH_CONTEXT, salt.as_bytes()),
             certificate: signer.derive_key(CERTIFICATE_CONTEXT, b""),
             code: signer.derive_key(CODE_CONTEXT, b""),
+            mail: signer.derive_key(MAIL_CONTEXT, b""),
         }
     }
 
@@ -91,6 +94,14 @@ impl TokenKeys {
         let letters = carrel_people::codes::typed_code(code).unwrap_or_default();
         let bytes = [user.0.as_bytes().as_slice(), letters.as_bytes()].concat();
         *blake3::keyed_hash(&self.code, &bytes).as_bytes()
+    }
+
+    /// Returns the code of the link of a message. It is derived from the id of the message, so that the database does not
+    /// contain it.
+    pub fn mail_code(&self, mail: Uuid) -> String {
+        let hash = blake3::keyed_hash(&self.mail, mail.as_bytes());
+        let (bytes, _) = hash.as_bytes().split_at(12);
+        carrel_people::codes::code_text(bytes.try_into().unwrap_or_default())
     }
 
     pub fn refresh_token(&self, token: &RefreshToken) -> String {

@@ -3,15 +3,17 @@
 //!
 //! Not here: compiling, and the files (`carrel-server`).
 
-use carrel_people::permissions::{Caller, Permission, Subject, is_allowed};
+use carrel_people::permissions::{Caller, Permission, Subject, is_allowed, require};
 use uuid::Uuid;
 
 use crate::{
     DomainResult,
     courses::{CourseRefusal, NewDraft, add_draft},
+    events::Event,
+    publishing::put,
     store::{
-        Store, StoreError,
-        tx::{Tx, UploadRow, UploadState},
+        Publication, Store, StoreError,
+        tx::{AuditRow, Tx, UploadRow, UploadState},
     },
 };
 
@@ -25,8 +27,10 @@ pub const MAX_ATTEMPTS: u32 = 3;
 pub struct UploadOutcome {
     /// JSON of the report; empty: none.
     pub report: String,
-    /// Id of the course.
+    /// Id of the course; empty for a story.
     pub course: String,
+    /// Id of the story; empty for a course.
+    pub story: String,
     /// Why it failed; empty: it did not.
     pub error: String,
     pub hint: String,
@@ -41,7 +45,7 @@ fn running(tx: &dyn Tx, id: Uuid, worker: &str) -> DomainResult<UploadRow> {
 }
 
 fn ended(upload: UploadRow, state: UploadState, outcome: UploadOutcome) -> UploadRow {
-    let UploadOutcome { report, course, error, hint } = outcome;
+    let UploadOutcome { report, course, story, error, hint } = outcome;
     UploadRow {
         state,
         progress: 100,
@@ -49,6 +53,7 @@ fn ended(upload: UploadRow, state: UploadState, outcome: UploadOutcome) -> Uploa
         lease_until_ms: 0,
         report,
         course,
+        story,
         error,
         hint,
         ..upload
@@ -157,6 +162,38 @@ impl Store {
             let stored = add_draft(tx, caller, &draft, now_ms)?;
             running(tx, id, &worker)?;
             Ok(stored)
+        })
+        .await
+    }
+
+    /// Publishes the story of an upload, which has no draft. Returns false if this version is the published one.
+    ///
+    /// # Errors
+    /// `UploadEnded`; `Forbidden` for somebody who may not publish.
+    pub async fn publish_uploaded_story(
+        &self,
+        id: Uuid,
+        worker: &str,
+        caller: Caller,
+        story: Publication,
+        now_ms: i64,
+    ) -> DomainResult<bool> {
+        let worker = worker.to_owned();
+        self.write_with_events("publish_uploaded_story", move |tx, events| {
+            require(tx, caller, Permission::ManageCatalogue, Subject::All)?;
+            running(tx, id, &worker)?;
+            let detail = serde_json::json!({ "story": story.id, "title": story.title }).to_string();
+            let (changed, is_new) = put(tx, &story, now_ms)?;
+            events.extend(changed.map(|revision| Event::CatalogueChanged { revision }));
+            let action = "story.publish".to_owned();
+            tx.add_audit(&AuditRow {
+                at_ms: now_ms,
+                actor: caller.id,
+                action,
+                subject: None,
+                detail,
+            })?;
+            Ok(is_new)
         })
         .await
     }

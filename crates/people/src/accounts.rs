@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 
 use carrel_model::{UserId, text};
-use carrel_roster::{ClassId, Person, State};
+use carrel_roster::{ClassId, Person, State, email_address};
 use carrel_store::tx::{AuditRow, PersonKey, PersonRow, Tx};
 
 use crate::{
     EndedSignIn, PeopleError, Result, end_all,
     permissions::{Caller, Permission, Rank, Subject, present_rank, rank_of_person, require},
+    sign_ins::{void_codes, void_links},
 };
 
 /// Number of accounts that one call looks at: a search for a rare name is continued by the next call.
@@ -22,7 +23,7 @@ const PAGE: u32 = 1_000;
 /// Which accounts are listed.
 #[derive(Debug, Clone, Default)]
 pub struct PeopleFilter {
-    /// Part of login, name or source id, whatever the case and the accents; empty: all.
+    /// Part of login, name, source id or e-mail address, whatever the case and the accents; empty: all.
     pub search: String,
     pub rank: Option<Rank>,
     pub state: Option<State>,
@@ -88,10 +89,13 @@ pub fn list(tx: &dyn Tx, filter: &PeopleFilter) -> Result<PeoplePage> {
     let matches = |found: &ListedPerson| {
         let person = &found.person;
         let source_id = person.source_id.as_deref().unwrap_or_default();
+        let email = person.email.as_deref().unwrap_or_default();
         filter.rank.is_none_or(|rank| rank == found.rank)
             && filter.state.is_none_or(|state| state == person.state)
             && class.as_ref().is_none_or(|members| members.contains(&person.id))
-            && [&person.login, &person.name, source_id].into_iter().any(|text| search.is_in(text))
+            && [&person.login, &person.name, source_id, email]
+                .into_iter()
+                .any(|text| search.is_in(text))
     };
     let mut page = PeoplePage { people: Vec::new(), next: None };
     let (mut after, mut scanned) = (filter.after.clone(), 0);
@@ -194,11 +198,32 @@ pub fn set_disabled(
     tx.put_person(&Person { is_disabled, ..found.person })?;
     if is_disabled {
         keep_an_administrator(tx, before)?;
-        tx.delete_code(id)?;
+        void_codes(tx, id)?;
         ended.extend(end_all(tx, id, now_ms)?);
     }
     let action = if is_disabled { "person.disable" } else { "person.enable" };
     audit(tx, caller, action, id, &serde_json::json!({}), now_ms)
+}
+
+/// Sets the e-mail address of an account; an empty text removes it. The log does not contain the address.
+///
+/// # Errors
+/// `Forbidden`, `NoPerson`, `BadEmail`.
+pub fn set_email(tx: &dyn Tx, caller: Caller, id: UserId, text: &str, now_ms: i64) -> Result<()> {
+    require(tx, caller, Permission::ManageAccounts, Subject::Person(id))?;
+    let found = get(tx, id)?;
+    let email = match text.trim() {
+        "" => None,
+        text => Some(email_address(text).ok_or(PeopleError::BadEmail)?),
+    };
+    if found.person.email == email {
+        return Ok(());
+    }
+    let detail = serde_json::json!({ "has_address": email.is_some() });
+    tx.put_person(&Person { email, ..found.person })?;
+    // Whoever reads the earlier address must not be able to use a link.
+    void_links(tx, id)?;
+    audit(tx, caller, "person.email", id, &detail, now_ms)
 }
 
 /// Deletes an account with all its rows. Its id is kept as deleted, so that its devices cannot recreate it.

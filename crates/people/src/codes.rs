@@ -1,12 +1,13 @@
-//! One-time codes, with which a person signs in once without a password, and can set a new one.
+//! One-time codes. With one on paper, a person signs in once without a password, and can set a new one; with one in the
+//! link of a message, a person sets a password.
 //!
-//! Staff issue a code and hand it over on paper. It is stored as a keyed hash, expires, and is deleted when it is used.
-//! An account has at most one code.
+//! A code is stored as a keyed hash, expires, and is deleted when it is used. An account has at most one code of each
+//! kind.
 //!
 //! Not here: limits on attempts, and the key of the hash (`carrel-server`).
 
 use carrel_model::UserId;
-use carrel_store::tx::{CodeRow, Tx};
+use carrel_store::tx::{CodeKind, CodeRow, Tx};
 
 use crate::{
     PeopleError, Result,
@@ -71,7 +72,8 @@ pub fn issue(
     if !tx.is_active(id)? {
         return Err(PeopleError::NotActive);
     }
-    let row = CodeRow { user: id, hash, expires_ms: now_ms + i64::from(days) * DAY_MS };
+    let valid_ms = i64::from(days) * DAY_MS;
+    let row = CodeRow { kind: CodeKind::SignIn, user: id, hash, expires_ms: now_ms + valid_ms };
     tx.put_code(&row)?;
     let detail = serde_json::json!({ "days": days });
     audit(tx, caller, "code.issue", id, &detail, now_ms)?;
@@ -85,17 +87,22 @@ pub fn issue(
 /// An error of the store.
 pub fn redeem(
     tx: &dyn Tx,
+    kind: CodeKind,
     id: UserId,
     is_same: &dyn Fn(&[u8; 32]) -> bool,
     now_ms: i64,
 ) -> Result<bool> {
-    let Some(row) = tx.code(id)? else { return Ok(false) };
+    let Some(row) = tx.code(kind, id)? else { return Ok(false) };
     if row.expires_ms <= now_ms || !is_same(&row.hash) || !tx.is_active(id)? {
         return Ok(false);
     }
-    tx.delete_code(id)?;
+    tx.delete_code(kind, id)?;
     let by = Caller { id: Some(id), rank: crate::permissions::Rank::Student };
-    audit(tx, by, "code.use", id, &serde_json::json!({}), now_ms)?;
+    let action = match kind {
+        CodeKind::SignIn => "code.use",
+        CodeKind::Password => "password.reset",
+    };
+    audit(tx, by, action, id, &serde_json::json!({}), now_ms)?;
     Ok(true)
 }
 

@@ -19,6 +19,10 @@ pub enum PeopleError {
     NoClass(ClassId),
     #[error("the account is suspended or disabled")]
     NotActive,
+    #[error("email: must be an address such as noor@school.example")]
+    BadEmail,
+    #[error("the account has no e-mail address")]
+    NoAddress,
     #[error("code: {0}")]
     BadCode(String),
     #[error("roster: {0}")]
@@ -34,9 +38,9 @@ impl PeopleError {
         match self {
             Self::Store(e) => e.code(),
             Self::Forbidden => ErrorCode::Forbidden,
-            Self::Roster(_) | Self::BadCode(_) => ErrorCode::InvalidRequest,
+            Self::Roster(_) | Self::BadCode(_) | Self::BadEmail => ErrorCode::InvalidRequest,
             Self::NoPerson(_) | Self::NoClass(_) => ErrorCode::NotFound,
-            Self::NotActive => ErrorCode::Conflict,
+            Self::NotActive | Self::NoAddress => ErrorCode::Conflict,
             Self::NoImport(_) => ErrorCode::NotFound,
             Self::LastAdministrator => ErrorCode::Conflict,
         }
@@ -47,7 +51,9 @@ impl PeopleError {
             Self::NoImport(_) => "list the imports with `roster list`",
             Self::LastAdministrator => "make another person administrator first",
             Self::NotActive => "enable the account first, or import a list that names the person",
+            Self::NoAddress => "set its address first, or issue a code on paper",
             Self::Roster(_)
+            | Self::BadEmail
             | Self::Forbidden
             | Self::NoPerson(_)
             | Self::NoClass(_)

@@ -2,7 +2,7 @@
 //!
 //! Each function makes all changes of one operation with their lines of the audit log. The caller commits the
 //! transaction, and then tells the devices of ended sign-ins. Each module uses only those before it: `error`, `logins`,
-//! `permissions`, `sign_ins`, `accounts`, `codes`, `rosters`, `report`.
+//! `permissions`, `sign_ins`, `accounts`, `codes`, `mail`, `rosters`, `report`.
 //!
 //! Not here: formats and comparison of rosters (`carrel-roster`), SQL (`carrel-store`), HTTP and commands
 //! (`carrel-server`).
@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod codes;
 mod error;
 mod logins;
+pub mod mail;
 pub mod permissions;
 pub mod report;
 pub mod rosters;
@@ -18,4 +19,4 @@ mod sign_ins;
 
 pub use error::{PeopleError, Result};
 pub use logins::{by_login, login_keys};
-pub use sign_ins::{EndedSignIn, end_all};
+pub use sign_ins::{EndedSignIn, end_all, void_codes, void_links};

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::{
     EndedSignIn, PeopleError, Result, end_all, login_keys,
     permissions::{Caller, Permission, Subject, rank_of_person, require},
+    sign_ins::void_links,
 };
 
 /// Number of differences that are applied in one transaction.
@@ -238,6 +239,10 @@ impl PeopleStore for StoredPeople<'_> {
     }
     fn put_person(&self, person: &Person) -> std::result::Result<(), BoxError> {
         let before = self.tx.person(PersonKey::Id(person.id))?;
+        let has_other_address = before.as_ref().is_some_and(|before| before.email != person.email);
+        if has_other_address {
+            void_links(self.tx, person.id)?;
+        }
         if before.is_some_and(|before| before.login != person.login) {
             self.tx.set_login(person.id, &person.login, &login_keys(&person.login))?;
         }
@@ -399,17 +404,28 @@ impl Batches {
     }
 }
 
+/// Returns true if an import was not undone and is not older than 30 days.
+pub fn can_be_undone(row: &RosterImportRow, now_ms: i64) -> bool {
+    row.undone_ms == 0 && row.created_ms > now_ms.saturating_sub(UNDO_MS)
+}
+
+/// Checks that an import can be undone.
+///
+/// # Errors
+/// `NoImport` if it is unknown, was undone, or is older than 30 days.
+pub fn check_undo(tx: &dyn Tx, import: i64, now_ms: i64) -> Result<()> {
+    match tx.roster_import(import)? {
+        Some(row) if can_be_undone(&row, now_ms) => Ok(()),
+        _ => Err(PeopleError::NoImport(import)),
+    }
+}
+
 /// Returns the reverses of an import that can be undone, the last change first.
 ///
 /// # Errors
 /// `NoImport` if it is unknown, was undone, or is older than 30 days.
 pub fn reverses(tx: &dyn Tx, import: i64, now_ms: i64) -> Result<Vec<Action>> {
-    let is_open = |row: &RosterImportRow| {
-        row.undone_ms == 0 && row.created_ms > now_ms.saturating_sub(UNDO_MS)
-    };
-    if tx.roster_import(import)?.filter(is_open).is_none() {
-        return Err(PeopleError::NoImport(import));
-    }
+    check_undo(tx, import, now_ms)?;
     let reverses = tx.roster_changes(import)?;
     let parsed: std::result::Result<Vec<Action>, _> =
         reverses.iter().map(|json| serde_json::from_str(json)).collect();

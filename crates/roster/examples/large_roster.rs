@@ -79,6 +79,7 @@ impl School {
             role: Role::Student,
             state: State::Active,
             is_disabled: false,
+            email: None,
             lang: None,
         })
     }

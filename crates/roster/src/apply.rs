@@ -254,6 +254,7 @@ fn create(store: &dyn PeopleStore, new: &NewPerson) -> Attempt<Person> {
         state: new.state,
         is_disabled: false,
         lang: new.lang.clone(),
+        email: new.email.clone(),
     };
     store.insert_person(&person)?;
     Ok(person)
@@ -284,6 +285,7 @@ fn change_person(
             PersonField::Given => std::mem::replace(&mut person.given, value),
             PersonField::Family => std::mem::replace(&mut person.family, value),
             PersonField::Lang => std::mem::replace(&mut person.lang, value),
+            PersonField::Email => std::mem::replace(&mut person.email, value),
             PersonField::Role => {
                 let roles = [Role::Student, Role::Instructor, Role::Administrator];
                 let Some(role) = roles.into_iter().find(|role| role_name(*role) == after) else {

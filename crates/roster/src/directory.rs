@@ -45,6 +45,9 @@ pub struct Person {
     /// Disabled by hand, whatever the state is. Imports do not change it.
     pub is_disabled: bool,
     pub lang: Option<String>,
+    /// For messages; never proves who somebody is, and may be that of several people.
+    #[serde(default)]
+    pub email: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,6 +44,8 @@ pub struct NewPerson {
     pub role: Role,
     pub state: State,
     pub lang: Option<String>,
+    #[serde(default)]
+    pub email: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,7 @@ pub enum PersonField {
     /// `student`, `instructor` or `administrator`.
     Role,
     Lang,
+    Email,
     /// Ids of courses, separated by spaces; of a class.
     Courses,
 }

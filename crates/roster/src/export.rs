@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Columns of a list of people. `classes` are those in which the person is a student.
-const PEOPLE: [&str; 12] = [
+const PEOPLE: [&str; 13] = [
     "id",
     "login",
     "name",
@@ -19,6 +19,7 @@ const PEOPLE: [&str; 12] = [
     "role",
     "status",
     "language",
+    "email",
     "classes",
     "teaches",
     "carrel id",
@@ -57,6 +58,7 @@ pub fn export_people(directory: &dyn Directory, out: &mut dyn Write) -> Result<(
                 role_name(person.role),
                 state_name(person.state),
                 &text(&person.lang),
+                &text(&person.email),
                 &list(MemberRole::Student),
                 &list(MemberRole::Instructor),
                 &person.id.to_string(),

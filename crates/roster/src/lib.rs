@@ -3,8 +3,8 @@
 //! A file is read to records (`table` for CSV, `oneroster` for bundles), the reconciler compares them with the stored
 //! people (`Directory`) and passes the differences on as entries, and `apply` changes the stored people
 //! (`PeopleStore`). `export` writes a list that this crate reads back without a difference. Files are read as streams:
-//! memory grows by about 150 bytes for each person of a file. Each module uses only those before it: `problem`, `error`,
-//! `records`, `cells`, `table`, `columns`, `people_file`, `oneroster`, `directory`, `entry`, `reconcile`, `apply`,
+//! memory grows by about 150 bytes for each person of a file. Each module uses only those before it: `email`, `problem`,
+//! `error`, `records`, `cells`, `table`, `columns`, `people_file`, `oneroster`, `directory`, `entry`, `reconcile`, `apply`,
 //! `export`, `import`.
 //!
 //! Not here: SQL and transactions (the server), passwords, HTTP.
@@ -13,6 +13,7 @@ mod apply;
 mod cells;
 mod columns;
 mod directory;
+mod email;
 mod entry;
 mod error;
 mod export;
@@ -26,6 +27,7 @@ mod table;
 
 pub use apply::{ApplyError, Change, PeopleStore, apply};
 pub use directory::{Class, ClassId, ClassState, Counts, Directory, Membership, Person};
+pub use email::{email_address, email_key};
 pub use entry::{
     Action, ClassRef, Entry, FieldChange, Guard, NewClass, NewPerson, PersonField, PersonRef,
     UNDO_MS, Why,

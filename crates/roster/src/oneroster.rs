@@ -13,6 +13,7 @@ use zip::ZipArchive;
 
 use crate::{
     Result, cells,
+    email::email_address,
     problem::{FileError, Place, Problem, Reason, Severity},
     records::{
         Cell, ClassRecord, EnrolmentRecord, MemberRole, PersonRecord, Record, State, StatedRole,
@@ -381,6 +382,7 @@ impl<R: Read + Seek> Bundle<R> {
                     Cell { text, column: "preferredGivenName".to_owned() }
                 });
                 let login = line.id("username").or_else(|| line.id("email"));
+                let email = line.text("email").and_then(|text| email_address(&text));
                 let record = PersonRecord {
                     place: line.place.clone(),
                     tenant: None,
@@ -397,6 +399,7 @@ impl<R: Read + Seek> Bundle<R> {
                     }),
                     state: Some(state),
                     lang: None,
+                    email,
                     classes: Vec::new(),
                 };
                 line.emit(Some(Record::Person(Box::new(record))), id, emit)

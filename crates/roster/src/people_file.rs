@@ -7,6 +7,7 @@ use carrel_model::{Slug, language_tag, wire::Role};
 use crate::{
     Result, cells,
     columns::{self, Field},
+    email::email_address,
     problem::{Place, Problem, Reason, Severity},
     records::{Cell, ClassRecord, MemberRole, PersonRecord, Record, State, StatedRole},
     table::{Encoding, Row, Source, Table},
@@ -218,8 +219,24 @@ impl<'r> RowReader<'r> {
         out
     }
 
+    /// Returns the first address in the columns of addresses. What is wrong there never keeps a person out.
+    fn email(&mut self) -> Option<String> {
+        let columns = self.columns.get(&Field::Email)?;
+        let filled = columns.iter().filter_map(|at| {
+            let text = cells::restored(self.row.cell(*at)).ok()?.to_owned();
+            Some((*at, text)).filter(|(_, text)| !text.is_empty())
+        });
+        let filled: Vec<(usize, String)> = filled.collect();
+        let found = filled.iter().find_map(|(_, text)| email_address(text));
+        if let (None, Some((at, text))) = (&found, filled.first()) {
+            self.problem(*at, text, Reason::BadEmail);
+        }
+        found
+    }
+
     fn person(&mut self) -> Vec<Record> {
         let login = self.key(Field::Login).or_else(|| self.key(Field::Email));
+        let email = self.email();
         let (mut given, mut family) = (self.field(Field::Given), self.field(Field::Family));
         let mut name = self.field(Field::Name);
         let sortable = self.field(Field::SortableName);
@@ -276,6 +293,7 @@ impl<'r> RowReader<'r> {
             role,
             state,
             lang,
+            email,
             classes,
         })));
         records

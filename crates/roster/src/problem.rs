@@ -200,6 +200,9 @@ reasons! {
     BadLanguage "unknown-language", Warning,
         "the language is unknown and was ignored",
         "write a language tag such as en, fr or ar";
+    BadEmail "bad-email", Warning,
+        "the e-mail address cannot be used and was ignored",
+        "write an address such as noor@school.example; letters outside a to z are not supported";
     BadCourse "unknown-course", Warning,
         "the course is not in the catalogue and was ignored",
         "write the id of a published course";

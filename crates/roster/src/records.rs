@@ -74,6 +74,7 @@ pub(crate) struct PersonRecord {
     pub role: Option<StatedRole>,
     pub state: Option<State>,
     pub lang: Option<String>,
+    pub email: Option<String>,
     /// Classes named in the row, with the role in them; `None`: the role of the person.
     pub classes: Vec<(Cell, Option<MemberRole>)>,
 }

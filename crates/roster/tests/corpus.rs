@@ -228,8 +228,8 @@ fn headings_and_rows() {
             "First Name [Required],Last Name [Required],Email Address [Required],Status [READ ONLY],Employee ID\n\
              Bo,Li,bo@x.example,Active,E7\nCy,Do,cy@x.example,Suspended,E8\n",
             &[
-                "2 create bo@x.example \"Bo Li\" #E7",
-                "3 create cy@x.example \"Cy Do\" #E8 suspended",
+                "2 create bo@x.example \"Bo Li\" #E7 bo@x.example",
+                "3 create cy@x.example \"Cy Do\" #E8 suspended cy@x.example",
             ],
         ),
         case(
@@ -237,8 +237,9 @@ fn headings_and_rows() {
             "username,firstname,lastname,email,idnumber,suspended,cohort1\n\
              bo,Bo,Li,bo@x.example,7,0,5A\npeter,Peter,Ito,p@x.example,1002,1,\n",
             &[
-                "2 create bo \"Bo Li\" #7",
+                "2 create bo \"Bo Li\" #7 bo@x.example",
                 "2 add #7 to 5A student",
+                "3 change peter Email \"\">\"p@x.example\"",
                 "3 state peter active>suspended stated",
             ],
         ),
@@ -288,7 +289,22 @@ fn headings_and_rows() {
         case(
             "an e-mail address as login",
             "name,email\nBo Li,bo@x.example\n",
-            &["2 create bo@x.example \"Bo Li\""],
+            &["2 create bo@x.example \"Bo Li\" bo@x.example"],
+        ),
+        case(
+            "an address of the parents of two children, and one that cannot be used",
+            "Identifiant;Nom complet;Courriel\nbo;Bo Li;Parents.Li@x.example\ncy;Cy Li;Parents.Li@x.example\n\
+             noor;Noor Khan;noor à l'école\nlocal;;\n",
+            &[
+                "2 create bo \"Bo Li\" Parents.Li@x.example",
+                "3 create cy \"Cy Li\" Parents.Li@x.example",
+                "warning 4 bad-email Courriel \"noor à l'école\"",
+            ],
+        ),
+        case(
+            "addresses as programs write them",
+            "login,البريد الإلكتروني\nbo,mailto:bo@x.example\ncy,Cy Do <cy@x.example>\n",
+            &["2 create bo \"bo\" bo@x.example", "3 create cy \"cy\" cy@x.example"],
         ),
         case(
             "marks of direction around Arabic names, joiners inside",

@@ -58,7 +58,7 @@ fn a_bulk_bundle_is_read_in_the_order_of_its_references() {
             "3 create class Rivers 6 #C6",
             "3 state peter active>suspended stated",
             "4 state lea left>active stated",
-            "6 create sami@x.example \"Sami Haddad\" #3000",
+            "6 create sami@x.example \"Sami Haddad\" #3000 sami@x.example",
             "7 create head \"Hana Head\" #3001 instructor",
             "3 add #3000 to #C6 student",
             "4 add rossi to #C6 instructor",

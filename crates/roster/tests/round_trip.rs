@@ -52,8 +52,9 @@ prop_compose! {
         state in prop_oneof![Just(State::Active), Just(State::Suspended), Just(State::Left)],
         is_disabled in any::<bool>(),
         lang in option::of(prop_oneof![Just("fr".to_owned()), Just("zh-Hant".to_owned())]),
+        email in option::of(prop_oneof![Just("bo@x.example".to_owned()), Just("O'Neill+b@y.z-1.example".to_owned())]),
     ) -> Person {
-        Person { id: UserId::from_u128(0), source_id, login, name, given, family, role, state, is_disabled, lang }
+        Person { id: UserId::from_u128(0), source_id, login, name, given, family, role, state, is_disabled, lang, email }
     }
 }
 

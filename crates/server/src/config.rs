@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use carrel_mail::{MailError, MailSettings, Mailer};
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -132,6 +133,8 @@ pub struct Settings {
     pub max_mib_per_learner: u64,
     /// Sign-in with an identity provider; none: with passwords and codes only.
     pub oidc: Option<OidcSettings>,
+    /// Mail server; none: the server sends no mail.
+    pub mail: Option<MailSettings>,
 }
 
 /// Schedule of automatic backups.
@@ -190,6 +193,7 @@ impl Default for Settings {
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
             oidc: None,
+            mail: None,
         }
     }
 }
@@ -201,6 +205,13 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path:?}: {problem}")]
     Parse { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(
+        "address {0:?}: messages contain links to it; hint: set it to the address that people type, such as \
+         https://rivers.school.example"
+    )]
+    NoAddress(String),
 }
 
 impl Settings {
@@ -210,6 +221,18 @@ impl Settings {
             .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         toml::from_str(&text)
             .map_err(|e| ConfigError::Parse { path: path.into(), problem: e.to_string() })
+    }
+    /// Returns the mail server, or `None` if there is none in the settings.
+    ///
+    /// # Errors
+    /// The setting that cannot be used.
+    pub fn mailer(&self) -> Result<Option<Arc<Mailer>>, ConfigError> {
+        let Some(mail) = &self.mail else { return Ok(None) };
+        // The address of a request may be that of an attacker, so that links are never made of it.
+        if !self.address.starts_with("https://") && !self.address.starts_with("http://") {
+            return Err(ConfigError::NoAddress(self.address.clone()));
+        }
+        Ok(Some(Arc::new(Mailer::open(mail)?)))
     }
     /// Returns the time limit of a request, at least 1 s.
     pub fn request_timeout(&self) -> Duration {

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use carrel_mail::Mailer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     blobs::{BlobFolder, BlobStore},
@@ -30,6 +32,10 @@ pub struct DataDir {
     pub signer: Arc<dyn Signer>,
     pub blobs: Arc<dyn BlobStore>,
     pub events: Arc<dyn EventBus>,
+    /// The mail server, if one is configured.
+    pub mailer: Option<Arc<Mailer>>,
+    /// What continues after the reply to a request. A server that stops waits for it.
+    pub tasks: TaskTracker,
     failpoints: Arc<OnceLock<Failpoints>>,
     /// One upload is compiled at a time, because a compilation takes much memory.
     pub(crate) upload_slot: Arc<Semaphore>,
@@ -77,6 +83,7 @@ impl DataDir {
         }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
         let key = key_file::open(dir, has_server)?;
+        let mailer = config.settings.mailer()?;
         let s = &config.settings;
         let quota = Quota {
             rows: s.max_rows_per_learner,
@@ -98,6 +105,8 @@ impl DataDir {
             signer: Arc::new(key),
             blobs: Arc::new(blobs),
             events,
+            mailer,
+            tasks: TaskTracker::new(),
             config,
             failpoints: Arc::default(),
             upload_slot: Arc::new(Semaphore::new(1)),

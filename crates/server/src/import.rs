@@ -246,7 +246,8 @@ pub(crate) async fn compile_upload(
     let package = match found.await {
         Ok(Ok(found)) if found.packages.len() == 1 => found.packages.into_iter().next(),
         Ok(Ok(_)) => {
-            let hint = "pack the folder of one course: course.json and its files";
+            let hint =
+                "pack the folder of one course or story: course.json or story.json and its files";
             let message = "the zip does not contain exactly one package".to_owned();
             report.refuse(name.to_owned(), vec![problem(name, "no-package", message, hint)]);
             return (report, None);
@@ -260,12 +261,8 @@ pub(crate) async fn compile_upload(
             return (report, None);
         }
     };
-    let Some(package) = package.filter(Package::is_course) else {
-        let hint = "stories are imported with `carrel-server import`";
-        let message = "the package is a story, not a course".to_owned();
-        report.refuse(name.to_owned(), vec![problem(name, "no-course", message, hint)]);
-        return (report, None);
-    };
+    let Some(package) = package else { return (report, None) };
+    let kind = if package.is_course() { Kind::Course } else { Kind::Story };
     let (package_name, root) = (package.name(), package.root());
     let (blobs, failpoints) = (Arc::clone(&data.blobs), data.failpoints());
     let step = run_blocking(&package_name, move || {
@@ -293,7 +290,7 @@ pub(crate) async fn compile_upload(
     report.packages.push(PackageReport {
         name: package_name,
         root,
-        kind: Some(Kind::Course),
+        kind: Some(kind),
         declared,
         problems,
         outcome,

@@ -22,6 +22,7 @@ pub mod http;
 pub mod import;
 pub mod jobs;
 mod key_file;
+pub mod mail;
 pub use carrel_domain as domain;
 pub use carrel_domain::{blobs, clock, events, push_validation, signing, store, tokens};
 pub use carrel_oidc as oidc;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod course_commands;
+mod mail_commands;
 mod roster_commands;
 mod tenant_commands;
 mod token_commands;
@@ -158,6 +159,11 @@ enum Command {
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
+    },
+    /// Test the mail server, and list messages (docs/OPERATIONS.md).
+    Mail {
+        #[command(subcommand)]
+        command: mail_commands::MailCommand,
     },
     /// Import, export and undo lists of people and classes (docs/ROSTERS.md).
     Roster {
@@ -418,6 +424,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::Course { command } => course_commands::run(command).await?,
+        Command::Mail { command } => mail_commands::run(command).await?,
         Command::Roster { command } => return roster_commands::run(command).await,
         Command::Tenant { command } => tenant_commands::run(command)?,
         Command::Token { command } => token_commands::run(command).await?,

@@ -141,6 +141,10 @@ impl RouteLimit {
     pub const UPLOADS: Self = Self { name: "uploads", requests: 10, window_ms: 3_600_000 };
     /// Requests of a network for sign-ins with an identity provider; each sign-in has three.
     pub const PROVIDER: Self = Self { name: "provider", requests: 600, window_ms: 15 * 60_000 };
+    /// Codes of courses and classes that a learner types.
+    pub const CODES: Self = Self { name: "codes", requests: 20, window_ms: 15 * 60_000 };
+    /// Requests of a network for pages and messages of new passwords.
+    pub const RESETS: Self = Self { name: "resets", requests: 60, window_ms: 15 * 60_000 };
     /// Failed sign-ins for one login from one network, or on one known device.
     const SIGN_INS: Self = Self { name: "sign-ins", requests: 5, window_ms: 60_000 };
 
@@ -154,8 +158,14 @@ pub struct RouteLimits(HashMap<&'static str, Box<dyn RateLimiter>>);
 
 impl RouteLimits {
     pub fn new(limiters: &dyn RateLimiters) -> Self {
-        let all =
-            [RouteLimit::REQUESTS, RouteLimit::COURSES, RouteLimit::UPLOADS, RouteLimit::PROVIDER];
+        let all = [
+            RouteLimit::REQUESTS,
+            RouteLimit::COURSES,
+            RouteLimit::UPLOADS,
+            RouteLimit::PROVIDER,
+            RouteLimit::RESETS,
+            RouteLimit::CODES,
+        ];
         Self(all.iter().map(|limit| (limit.name, limit.limiter(limiters))).collect())
     }
     /// Counts a request of a learner, or of a network if nobody is signed in: the learners of a class behind one router

@@ -231,6 +231,8 @@ impl RunningServer {
             if let Some(jobs) = served.jobs.take() {
                 let _ = jobs.await;
             }
+            served.data.tasks.close();
+            served.data.tasks.wait().await;
         }
         tracing::info!(server.addr = %self.addr, "stopped");
     }

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use carrel_mail::MailSettings;
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -42,6 +43,8 @@ pub struct TenantSettings {
     pub max_mib_per_learner: Option<u64>,
     /// Identity provider of the school; that of the server is not used.
     pub oidc: Option<OidcSettings>,
+    /// Mail server; by default that of the server, if the tenant has an `address` for the links in messages.
+    pub mail: Option<MailSettings>,
 }
 
 /// A tenant of a server.
@@ -160,6 +163,7 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
         engine: server.engine.for_tenant(&tenant.name),
         settings: Settings {
             name: own.name.unwrap_or_else(|| tenant.name.clone()),
+            mail: own.mail.or(base.mail.filter(|_| own.address.is_some())),
             address: own.address.unwrap_or_default(),
             registration_open: own.registration_open.unwrap_or(base.registration_open),
             public_catalogue: own.public_catalogue.unwrap_or(base.public_catalogue),

@@ -1,4 +1,4 @@
-//! Runs uploads: compiles a package that was uploaded to a draft of its course. A run holds a lease
+//! Runs uploads: compiles a package that was uploaded to a draft of its course, or publishes its story. A run holds a lease
 //! (`domain::uploads`), so that an upload is run again if its process ends.
 //!
 //! Not here: receiving the file (`http::uploads`).
@@ -10,7 +10,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use carrel_people::permissions::{Caller, Rank};
+use carrel_people::{
+    PeopleError,
+    permissions::{Caller, Rank},
+};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
@@ -23,7 +26,7 @@ use crate::{
     },
     error::Error,
     import,
-    store::tx::UploadRow,
+    store::{Kind, tx::UploadRow},
 };
 
 /// Folder with the files of uploads that have not ended.
@@ -106,6 +109,26 @@ async fn compile(data: &DataDir, upload: &UploadRow, worker: &str) -> Result<Upl
         );
         return Ok(UploadOutcome { report: json, error, hint, ..UploadOutcome::default() });
     };
+    // The rules use the present rank of the account, at most this one.
+    let caller = Caller { id: Some(upload.user), rank: Rank::Operator };
+    if publication.kind == Kind::Story {
+        let story = publication.id.to_string();
+        data.failpoint("upload compiled");
+        let now = data.config.clock.now_ms();
+        let published =
+            data.store.publish_uploaded_story(upload.id, worker, caller, publication, now).await;
+        return match published {
+            Err(DomainError::People(PeopleError::Forbidden)) => {
+                let hint = "a story has no draft and is published at once: ask an administrator to upload it";
+                let error = "your role lacks the permission to publish stories".to_owned();
+                Ok(UploadOutcome { report: json, ..failure(&error, hint) })
+            }
+            published => {
+                published?;
+                Ok(UploadOutcome { report: json, story, ..UploadOutcome::default() })
+            }
+        };
+    }
     let draft = NewDraft {
         id: publication.id.clone(),
         title: publication.title,
@@ -116,8 +139,6 @@ async fn compile(data: &DataDir, upload: &UploadRow, worker: &str) -> Result<Upl
         kept: data.config.settings.course_versions_kept,
     };
     data.failpoint("upload compiled");
-    // The rules use the present rank of the account, at most this one.
-    let caller = Caller { id: Some(upload.user), rank: Rank::Operator };
     let now = data.config.clock.now_ms();
     data.store.add_uploaded_draft(upload.id, worker, caller, draft, now).await?;
     let course = publication.id.to_string();

@@ -1,5 +1,5 @@
-//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `enable`, `role`, `code`, `link`,
-//! `unlink`, `delete`, `list`.
+//! The commands for accounts: `carrel-server user add`, `reset-password`, `disable`, `enable`, `role`, `email`, `code`,
+//! `link`, `unlink`, `delete`, `list`.
 //!
 //! Not here: the rules of accounts (`domain::accounts`).
 
@@ -14,7 +14,7 @@ use carrel_people::{
 use carrel_roster::State;
 use carrel_server::{
     Clock, DataDir, Error, SystemClock,
-    domain::{DomainError, accounts::NewAccount},
+    domain::{DomainError, accounts::NewAccount, people::AccountChange},
     http::auth::{check_password, new_user},
     password,
 };
@@ -65,6 +65,13 @@ pub enum UserCommand {
         login: String,
         #[arg(value_enum)]
         role: RankName,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Set the e-mail address for messages to the account; an empty text removes it.
+    Email {
+        login: String,
+        address: String,
         #[arg(long)]
         data: PathBuf,
     },
@@ -182,8 +189,18 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
             let (data, user) = account(data, &login).await?;
             let (rank, now_ms) = (role.rank(), SystemClock.now_ms());
             let by = Caller::COMMAND_LINE;
-            data.store.change_person(by, user.id, Some(rank), None, now_ms).await?;
+            let change = AccountChange { rank: Some(rank), ..AccountChange::default() };
+            data.store.change_person(by, user.id, change, now_ms).await?;
             println!("{} is {} now", user.login, rank.name());
+            Ok(())
+        }
+        UserCommand::Email { login, address, data } => {
+            let (data, user) = account(data, &login).await?;
+            let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
+            let change = AccountChange { email: Some(address), ..AccountChange::default() };
+            let changed = data.store.change_person(by, user.id, change, now_ms).await?;
+            let email = changed.person.email.as_deref().unwrap_or("none");
+            println!("address of {}: {email}", user.login);
             Ok(())
         }
         UserCommand::Code { login, data, days } => {
@@ -238,7 +255,8 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
 async fn set_disabled(data: PathBuf, login: &str, is_disabled: bool) -> Result<(), Error> {
     let (data, user) = account(data, login).await?;
     let (by, now_ms) = (Caller::COMMAND_LINE, SystemClock.now_ms());
-    data.store.change_person(by, user.id, None, Some(is_disabled), now_ms).await?;
+    let change = AccountChange { disabled: Some(is_disabled), ..AccountChange::default() };
+    data.store.change_person(by, user.id, change, now_ms).await?;
     let what = if is_disabled { "disabled" } else { "enabled" };
     println!("{what} {}", user.login);
     Ok(())

@@ -21,7 +21,7 @@ const VERSION: &str =
 const REQUEST: &str = "SELECT r.course, r.user_id, r.stamp, r.requested_ms, r.status, r.decided_ms";
 const UPLOAD: &str =
     "SELECT id, user_id, name, notes, created_ms, state, progress, attempts, worker,
-    lease_until_ms, course, report, error, hint FROM course_upload";
+    lease_until_ms, course, report, error, hint, story FROM course_upload";
 
 /// Returns ids for a parameter.
 pub(crate) fn ids(courses: &[Slug]) -> Vec<&str> {
@@ -98,6 +98,7 @@ fn upload(row: &Row) -> Result<UploadRow> {
         report: get(row, 11)?,
         error: get(row, 12)?,
         hint: get(row, 13)?,
+        story: get(row, 14)?,
     })
 }
 
@@ -339,11 +340,12 @@ impl CourseTx for PgTx<'_> {
     fn put_upload(&self, u: &UploadRow) -> Result<()> {
         self.execute(
             "INSERT INTO course_upload (id, user_id, name, notes, created_ms, state, progress, attempts, worker,
-             lease_until_ms, course, report, error, hint)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             lease_until_ms, course, report, error, hint, story)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, progress = excluded.progress,
              attempts = excluded.attempts, worker = excluded.worker, lease_until_ms = excluded.lease_until_ms,
-             course = excluded.course, report = excluded.report, error = excluded.error, hint = excluded.hint",
+             course = excluded.course, report = excluded.report, error = excluded.error, hint = excluded.hint,
+             story = excluded.story",
             &[
                 &bytes(&u.id),
                 &bytes(&u.user.0),
@@ -359,6 +361,7 @@ impl CourseTx for PgTx<'_> {
                 &text(&u.report),
                 &text(&u.error),
                 &text(&u.hint),
+                &u.story,
             ],
         )?;
         Ok(())

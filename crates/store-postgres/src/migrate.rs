@@ -31,7 +31,10 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "external_sign_in", "0010_external_sign_in"),
     migration!(11, "courses", "0011_courses"),
     migration!(12, "course_uploads", "0012_course_uploads"),
-    migration!(13, "list_indexes", "0013_list_indexes"),
+    migration!(13, "mail_addresses", "0013_mail_addresses"),
+    migration!(14, "mail", "0014_mail"),
+    migration!(15, "story_uploads", "0015_story_uploads"),
+    migration!(16, "list_indexes", "0016_list_indexes"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

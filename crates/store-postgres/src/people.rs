@@ -5,13 +5,13 @@
 
 use carrel_model::{Slug, UserId};
 use carrel_roster::{
-    Class, ClassId, ClassState, Counts, Membership, Person, role_name, state_name,
+    Class, ClassId, ClassState, Counts, Membership, Person, email_key, role_name, state_name,
 };
 use carrel_store::{
     Result, StoreError,
     tx::{
-        AuditRow, ClassKey, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey, PersonRow,
-        RosterImportRow, member_role_of, member_role_text, state_of,
+        AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey,
+        PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 use tokio_postgres::Row;
@@ -25,7 +25,7 @@ use crate::{
 const PERSON: &str = "SELECT a.id, a.login, a.name, a.role,
     coalesce(p.source_id, ''), coalesce(p.given, ''), coalesce(p.family, ''),
     coalesce(p.lang, ''), coalesce(p.state, 'active'), coalesce(p.disabled, false),
-    a.login_key, a.password <> '', coalesce(p.operator, false)
+    a.login_key, a.password <> '', coalesce(p.operator, false), coalesce(p.email, '')
     FROM account a LEFT JOIN person p ON p.user_id = a.id";
 
 const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
@@ -52,6 +52,7 @@ fn person(row: &Row) -> Result<Person> {
         state: state_of(get(row, 8)?),
         is_disabled: get(row, 9)?,
         lang: filled(row, 7)?,
+        email: filled(row, 13)?,
     })
 }
 
@@ -167,32 +168,49 @@ impl PeopleTx for PgTx<'_> {
         };
         rows.iter().map(row).collect()
     }
-    fn code(&self, user: UserId) -> Result<Option<CodeRow>> {
+    fn people_by_email(&self, key: &str, limit: u32) -> Result<Vec<Person>> {
+        self.lock(Lock::Accounts)?;
+        // The condition repeats that of the partial index, which is used only then.
+        let sql = format!(
+            "{PERSON} WHERE p.email_key = $1 AND p.email_key <> '' ORDER BY a.login_key LIMIT $2"
+        );
+        let rows = self.query(&sql, &[&text(key), &i64::from(limit)])?;
+        rows.iter().map(person).collect()
+    }
+    fn code(&self, kind: CodeKind, user: UserId) -> Result<Option<CodeRow>> {
         // Codes are used one after the other.
         self.lock(Lock::Accounts)?;
-        let sql = "SELECT hash, expires_ms FROM one_time_code WHERE user_id = $1";
-        let row = self.query_opt(sql, &[&bytes(&user.0)])?;
-        row.map(|row| Ok(CodeRow { user, hash: hash(&row, 0)?.0, expires_ms: get(&row, 1)? }))
+        let sql = format!("SELECT hash, expires_ms FROM {} WHERE user_id = $1", kind.table());
+        let row = self.query_opt(&sql, &[&bytes(&user.0)])?;
+        row.map(|row| Ok(CodeRow { kind, user, hash: hash(&row, 0)?.0, expires_ms: get(&row, 1)? }))
             .transpose()
     }
     fn put_code(&self, code: &CodeRow) -> Result<()> {
         self.lock(Lock::Accounts)?;
-        self.execute(
-            "INSERT INTO one_time_code (user_id, hash, expires_ms) VALUES ($1, $2, $3)
+        let sql = format!(
+            "INSERT INTO {} (user_id, hash, expires_ms) VALUES ($1, $2, $3)
              ON CONFLICT (tenant, user_id) DO UPDATE SET hash = excluded.hash, expires_ms = excluded.expires_ms",
-            &[&bytes(&code.user.0), &code.hash.as_slice(), &code.expires_ms],
-        )?;
+            code.kind.table()
+        );
+        self.execute(&sql, &[&bytes(&code.user.0), &code.hash.as_slice(), &code.expires_ms])?;
         Ok(())
     }
-    fn delete_code(&self, user: UserId) -> Result<()> {
-        self.execute("DELETE FROM one_time_code WHERE user_id = $1", &[&bytes(&user.0)])?;
+    fn delete_code(&self, kind: CodeKind, user: UserId) -> Result<()> {
+        let sql = format!("DELETE FROM {} WHERE user_id = $1", kind.table());
+        self.execute(&sql, &[&bytes(&user.0)])?;
         Ok(())
     }
     fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64> {
         // Without a limit, LIMIT NULL returns all rows.
-        let sql = "DELETE FROM one_time_code WHERE user_id IN (SELECT user_id FROM one_time_code
-            WHERE expires_ms <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-        self.execute(sql, &[&now_ms, &limit.map(i64::from)])
+        let mut deleted = 0;
+        for table in [CodeKind::SignIn, CodeKind::Password].map(CodeKind::table) {
+            let sql = format!(
+                "DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM {table}
+                 WHERE expires_ms <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+            );
+            deleted += self.execute(&sql, &[&now_ms, &limit.map(i64::from)])?;
+        }
+        Ok(deleted)
     }
     fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()> {
         self.lock(Lock::Accounts)?;
@@ -239,10 +257,11 @@ impl PeopleTx for PgTx<'_> {
             &[&bytes(&person.id.0), &text(&person.name), &role_name(person.role)],
         )?;
         self.execute(
-            "INSERT INTO person (user_id, source_id, given, family, lang, state, disabled)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO person (user_id, source_id, given, family, lang, state, disabled, email, email_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (tenant, user_id) DO UPDATE SET source_id = excluded.source_id, given = excluded.given,
-                 family = excluded.family, lang = excluded.lang, state = excluded.state, disabled = excluded.disabled",
+                 family = excluded.family, lang = excluded.lang, state = excluded.state, disabled = excluded.disabled,
+                 email = excluded.email, email_key = excluded.email_key",
             &[
                 &bytes(&person.id.0),
                 &filled(&person.source_id),
@@ -251,6 +270,8 @@ impl PeopleTx for PgTx<'_> {
                 &filled(&person.lang),
                 &state_name(person.state),
                 &person.is_disabled,
+                &filled(&person.email),
+                &email_key(&filled(&person.email)),
             ],
         )?;
         Ok(())

@@ -75,6 +75,8 @@ export type { DownloadState } from "./types/DownloadState";
 export type { DueReason } from "./types/DueReason";
 export type { Empty } from "./types/Empty";
 export type { EnrolmentView } from "./types/EnrolmentView";
+export type { EnterCode } from "./types/EnterCode";
+export type { EnteredCode } from "./types/EnteredCode";
 export type { ErrorCode } from "./types/ErrorCode";
 export type { EventId } from "./types/EventId";
 export type { Exercise } from "./types/Exercise";

@@ -15,6 +15,6 @@ pub use pin::{PIN_DIGITS, Pin};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{
-    Identity, ServerCheck, adopt, check_addresses, check_server, finish_provider_sign_in, identity,
-    login, logout, register,
+    Identity, ServerCheck, adopt, check_addresses, check_server, enter_code,
+    finish_provider_sign_in, identity, login, logout, register,
 };

@@ -2,9 +2,10 @@
 //!
 //! Not here: the addresses (`address`), adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
 
+use carrel_model::Slug;
 use carrel_model::wire::{
-    AdoptRequest, LoginRequest, LogoutRequest, Meta, ProviderSignInRequest, RegisterRequest,
-    TokenReply, identity_text,
+    AdoptRequest, EnrolmentCode, EnrolmentCodeReply, LoginRequest, LogoutRequest, Meta,
+    ProviderSignInRequest, RegisterRequest, TokenReply, identity_text,
 };
 use carrel_net::{Error, Failure, Http, Reply, Request, Result, reply::ClassifiedReply};
 use carrel_system::{Clock, IdGen};
@@ -181,6 +182,13 @@ pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Re
     let url = format!("{address}/api/auth/adopt");
     let reply = http.send(Request::post_json(&url, request)?).await?;
     if reply.status < 300 { Ok(()) } else { Err(error_of(&url, reply).await) }
+}
+
+/// Enrols the learner whose session `http` uses in the courses of a code, and returns them.
+pub async fn enter_code(http: &dyn Http, address: &str, code: &str) -> Result<Vec<Slug>> {
+    let request = EnrolmentCode { code: code.to_owned() };
+    let url = format!("{address}/api/me/enrolment-codes");
+    Ok(post::<EnrolmentCodeReply>(http, &url, &request).await?.courses)
 }
 
 /// Ends a sign-in on the server. If the server cannot be reached, the tokens stay valid until they expire.

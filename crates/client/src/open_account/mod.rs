@@ -13,6 +13,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use carrel_content::{Content, ContentConfig, download::Conditions, storage::Storage};
 use carrel_learning::{Learning, store, store::Store};
+use carrel_model::Slug;
 use carrel_net::{FolderHttp, Http, NetworkCause, SecretStore, Session};
 use carrel_sqlite::Changes;
 use carrel_sync::{Engine, Machine, Sync, Transport};
@@ -23,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     Config, Error, Result,
-    account::{AccountInfo, Accounts, Identity},
+    account::{AccountInfo, Accounts, Identity, enter_code},
     dictionary::DictionaryDownloads,
     policy::PolicyState,
 };
@@ -262,6 +263,20 @@ impl OpenAccount {
     /// past, or if there is no server.
     pub async fn signed_in_until_ms(&self) -> Option<i64> {
         self.session.as_ref()?.good_until_ms().await
+    }
+    /// Enrols the learner in the courses of a code, and returns them. Their rows arrive with the sync that follows.
+    ///
+    /// # Errors
+    /// `Server` with the code of a refusal, such as `token_unknown`; `Offline` without a server or a network.
+    pub async fn enter_code(&self, code: &str) -> Result<Vec<Slug>> {
+        if self.session.is_none() {
+            return Err(carrel_net::Error::offline("the account has no server").into());
+        }
+        let courses = enter_code(self.http.as_ref(), &self.base_url, code).await?;
+        if let Err(e) = self.sync.sync_now().await {
+            tracing::warn!(error = %e, "the sync after a code failed; it is repeated later");
+        }
+        Ok(courses)
     }
     /// Notifies content and sync that the network changed or became available.
     pub fn network_changed(&self) {

@@ -197,6 +197,20 @@ pub struct SectionView {
     pub best_score: Option<u16>,
 }
 
+/// The code of a course or class, as typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct EnterCode {
+    pub code: String,
+}
+
+/// The courses of a code that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct EnteredCode {
+    pub courses: Vec<Slug>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolmentView {

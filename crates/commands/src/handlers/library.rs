@@ -27,7 +27,8 @@ use crate::{
         app::Empty,
         library::{
             ContinueCard, ContinueReply, CourseCard, CourseList, CourseRef, CourseView,
-            EnrolmentView, LessonView, ListRequest, SectionView, StoryCard, StoryList,
+            EnrolmentView, EnterCode, EnteredCode, LessonView, ListRequest, SectionView, StoryCard,
+            StoryList,
         },
     },
     host::{Host, account},
@@ -348,6 +349,11 @@ pub async fn enrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView>
 
 pub async fn unenrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
     set_enrolment(host, &request.course, false).await
+}
+
+pub async fn enter_code(host: &dyn Host, request: EnterCode) -> Result<EnteredCode> {
+    let courses = account(host)?.enter_code(request.code.trim()).await?;
+    Ok(EnteredCode { courses })
 }
 
 async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result<EnrolmentView> {

@@ -187,6 +187,24 @@ pub struct EnrolmentReply {
     pub reason: String,
 }
 
+/// Body of `POST /api/me/enrolment-codes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolmentCode {
+    /// Code of a course or class, as typed, or an enrolment token.
+    pub code: String,
+}
+
+/// Reply to `POST /api/me/enrolment-codes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolmentCodeReply {
+    /// Ids of the courses of the code.
+    pub courses: Vec<Slug>,
+}
+
 /// An element of `POST /api/progress/update`, whose body is one element or an array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

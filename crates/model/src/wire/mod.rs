@@ -11,9 +11,9 @@ pub use auth::{
     RegisterRequest, Role, TokenReply, UserInfo,
 };
 pub use catalogue::{
-    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, ListPage, Meta, MetaQuery,
-    ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind,
-    StoryReply, StorySummary, identity_text,
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentCode, EnrolmentCodeReply, EnrolmentReply,
+    ListPage, Meta, MetaQuery, ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply,
+    SearchHit, SearchKind, StoryReply, StorySummary, identity_text,
 };
 pub use problem::Problem;
 pub use refusal::RefusalReason;

@@ -371,6 +371,7 @@ impl Reconciler<'_> {
             role,
             state,
             lang: record.lang.clone(),
+            email: record.email.clone(),
         };
         if role == Role::Administrator && state == State::Active {
             self.summary.gained_administrators += 1;
@@ -420,6 +421,7 @@ impl Reconciler<'_> {
         change(PersonField::Name, &person.name, name.as_deref());
         let is_renamed = new_login.is_some() && name.is_some_and(|name| name != person.name);
         change(PersonField::Lang, &text(&person.lang), record.lang.as_deref());
+        change(PersonField::Email, &text(&person.email), record.email.as_deref());
         let role = match record.role {
             Some(stated) if stated.keeps_administrator && person.role == Role::Administrator => {
                 person.role
@@ -576,6 +578,7 @@ fn stated(record: &PersonRecord) -> u64 {
         text(&record.family),
         format!("{:?}{:?}", record.role, record.state),
         record.lang.clone().unwrap_or_default(),
+        record.email.clone().unwrap_or_default(),
     ];
     hash(&parts.join("\0"))
 }

@@ -64,6 +64,7 @@ impl School {
                 state: State::Active,
                 is_disabled: false,
                 lang: None,
+                email: None,
             };
             school.people.insert(person.id, person);
         };
@@ -362,6 +363,9 @@ fn short(school: &School, entry: &Entry) -> Option<String> {
             }
             if let Some(lang) = &new.lang {
                 text += &format!(" {lang}");
+            }
+            if let Some(email) = &new.email {
+                text += &format!(" {email}");
             }
             text
         }

@@ -20,7 +20,10 @@ use super::{
     auth::enrolment_hash,
     extract::{Json, Path, Query, SignedInUser},
 };
-use crate::{domain::enrolment_tokens::NewEnrolmentToken, password::random};
+use crate::{
+    domain::{enrolment_tokens::NewEnrolmentToken, people::AccountChange},
+    password::random,
+};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -46,6 +49,8 @@ pub struct PersonReply {
     /// Id in the program of the school.
     pub source_id: Option<String>,
     pub lang: Option<String>,
+    /// Address for messages.
+    pub email: Option<String>,
 }
 
 impl From<ListedPerson> for PersonReply {
@@ -60,6 +65,7 @@ impl From<ListedPerson> for PersonReply {
             has_password,
             source_id: person.source_id,
             lang: person.lang,
+            email: person.email,
         }
     }
 }
@@ -68,7 +74,7 @@ impl From<ListedPerson> for PersonReply {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PeopleQuery {
-    /// Part of login, name or source id.
+    /// Part of login, name, source id or e-mail address.
     q: String,
     /// A rank.
     rank: String,
@@ -143,9 +149,12 @@ pub struct PersonChange {
     /// `true` ends all sign-ins and refuses further ones; `false` allows them again.
     #[serde(default)]
     disabled: Option<bool>,
+    /// Address for messages; an empty text removes it. Several accounts may have the same one.
+    #[serde(default)]
+    email: Option<String>,
 }
 
-/// Changes rank and state of an account, both or none.
+/// Changes rank, state and address of an account, all or none.
 #[utoipa::path(patch, path = "/api/v1/admin/people/{userId}", tag = "admin", params(("userId" = String, Path)),
     request_body = PersonChange,
     responses((status = 200, body = PersonReply), (status = 404),
@@ -158,7 +167,8 @@ pub async fn change_person(
 ) -> Result<Reply<PersonReply>, ApiError> {
     let rank = change.rank.as_deref().map(rank_of).transpose()?;
     let now = app.clock.now_ms();
-    let changed = app.store.change_person(caller.caller(), id, rank, change.disabled, now).await?;
+    let change = AccountChange { rank, disabled: change.disabled, email: change.email };
+    let changed = app.store.change_person(caller.caller(), id, change, now).await?;
     Ok(Reply(changed.into()))
 }
 

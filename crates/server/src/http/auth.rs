@@ -3,7 +3,7 @@
 
 use axum::{Json as Reply, extract::State, http::StatusCode};
 use carrel_model::{
-    DeviceId, ErrorCode, UserId,
+    DeviceId, ErrorCode, Slug, UserId,
     wire::{
         AdoptRequest, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role,
         TokenReply, UserInfo,
@@ -160,21 +160,21 @@ async fn check_token(app: &App, network: &str, hash: [u8; 32], now: i64) -> Resu
     Ok(count_token(app, network, checked)?)
 }
 
-/// Enrols an account in the courses of a token.
+/// Enrols an account in the courses of a token, and returns them.
 pub(super) async fn redeem(
     app: &App,
     network: &str,
     token: PresentedEnrolment,
     user: UserId,
     now: i64,
-) -> Result<(), ApiError> {
+) -> Result<Vec<Slug>, ApiError> {
     app.enrolments.take(network, now).await.map_err(rate_limited)?;
     let redeemed = app.store.redeem_enrolment_token(token, user, now).await;
     Ok(count_token(app, network, redeemed)?)
 }
 
 /// Removes a token from the count of its network if it is known, and logs a refusal.
-fn count_token(app: &App, network: &str, result: DomainResult<()>) -> DomainResult<()> {
+fn count_token<T>(app: &App, network: &str, result: DomainResult<T>) -> DomainResult<T> {
     if let Err(DomainError::Token(refusal)) = &result {
         tracing::warn!(network, reason = %refusal, "enrolment token refused");
     }

@@ -9,8 +9,8 @@ use carrel_model::{
     lattice::{DecisionStatus, Extra, ItemKind, Progress, Row, Session},
     strict,
     wire::{
-        CourseReply, EnrolmentReply, MAX_PUSH_ITEMS, ProgressReply, ProgressResult, ProgressUpdate,
-        ProgressUpdateReply, ResultCode,
+        CourseReply, EnrolmentCode, EnrolmentCodeReply, EnrolmentReply, MAX_PUSH_ITEMS,
+        ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, ResultCode,
     },
 };
 use serde::Deserialize;
@@ -19,12 +19,15 @@ use serde_json::{Value, value::RawValue};
 use super::{
     App,
     api_error::ApiError,
-    extract::{Json, Path, SignedInUser},
+    auth::{enrolment_hash, redeem},
+    extract::{Json, Path, Peer, SignedInUser},
     progress::{StoryUpdate, report_story},
     sync::{PUSH_BODY, blocking},
 };
 use crate::{
+    domain::enrolment_tokens::PresentedEnrolment,
     push_validation::{Checked, check_row},
+    rate_limits::network,
     store::Kind,
 };
 
@@ -52,6 +55,24 @@ pub async fn leave(
     Path(id): Path<Slug>,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
     set_enrolment(&app, &caller, id, false).await
+}
+
+/// Enrols the learner in the courses of a code, and makes the learner a student of its class, if it has one. Repeating
+/// it changes nothing.
+#[utoipa::path(post, path = "/api/me/enrolment-codes", tag = "learner", request_body = EnrolmentCode,
+    responses((status = 200, body = EnrolmentCodeReply), (status = 401),
+        (status = 403, description = "token_unknown, token_expired or token_used_up"), (status = 429)))]
+pub async fn enter_code(
+    State(app): State<App>,
+    caller: SignedInUser,
+    peer: Peer,
+    Json(request): Json<EnrolmentCode>,
+) -> Result<Reply<EnrolmentCodeReply>, ApiError> {
+    let hash = enrolment_hash(request.code.trim());
+    let token = PresentedEnrolment { hash, device: caller.device };
+    let network = network(peer.0).to_string();
+    let courses = redeem(&app, &network, token, caller.user.id, app.clock.now_ms()).await?;
+    Ok(Reply(EnrolmentCodeReply { courses }))
 }
 
 async fn set_enrolment(

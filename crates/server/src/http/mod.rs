@@ -16,12 +16,15 @@ mod exercises;
 mod extract;
 mod health;
 mod identities;
+mod invitations;
 mod layers;
 mod learner;
 mod me;
 pub mod oidc;
 mod oidc_pages;
 mod openapi;
+mod pages;
+mod passwords;
 mod progress;
 mod roster_routes;
 pub mod routes;
@@ -58,6 +61,7 @@ use crate::{
     data_dir::DataDir,
     error::Error,
     events::EventBus,
+    mail,
     password::Passwords,
     rate_limits::{
         LocalRateLimiters, RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS,
@@ -70,6 +74,9 @@ use crate::{
 /// Maximum number of registrations from one network in `WINDOW_MS`. Allows a class behind one router to register within
 /// one lesson.
 const MAX_REGISTRATIONS: u32 = 200;
+/// Maximum number of requests for a new password of one account in `RESET_WINDOW_MS`, whether it exists or not.
+const MAX_RESETS: u32 = 5;
+const RESET_WINDOW_MS: i64 = 3_600_000;
 /// Maximum number of unknown enrolment tokens from one network in `WINDOW_MS`.
 const MAX_UNKNOWN_TOKENS: u32 = 50;
 
@@ -99,6 +106,8 @@ pub struct State {
     pub registrations: Box<dyn RateLimiter>,
     /// Limits the unknown enrolment tokens from each network.
     pub enrolments: Box<dyn RateLimiter>,
+    /// Limits the requests for a new password by what was typed.
+    pub resets: Box<dyn RateLimiter>,
     /// The identity provider, if one is configured.
     pub oidc: Option<Arc<Provider>>,
     pub events: Arc<dyn EventBus>,
@@ -136,6 +145,7 @@ impl DataDir {
                 WINDOW_MS,
                 MAX_UNKNOWN_TOKENS,
             ),
+            resets: limiters.limiter("password resets by login", RESET_WINDOW_MS, MAX_RESETS),
             oidc: oidc::provider(&settings)?,
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
@@ -147,6 +157,24 @@ impl Deref for App {
     type Target = State;
     fn deref(&self) -> &State {
         &self.0
+    }
+}
+
+impl App {
+    /// Sends the messages that wait, if this process runs jobs; else the process that does sends them soon.
+    pub(crate) fn send_mail_soon(&self) {
+        if !self.settings.run_jobs {
+            return;
+        }
+        let app = self.clone();
+        self.data.tasks.spawn(async move {
+            // A message whose result is unknown after a stop is sent again with the same id.
+            tokio::select! {
+                () = app.stopping.cancelled() => {}
+                // Errors were logged, and are stored with the message.
+                _ = mail::send_due(&app.data) => {}
+            }
+        });
     }
 }
 

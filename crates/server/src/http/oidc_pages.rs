@@ -2,23 +2,11 @@
 //! Arabic. They contain no scripts.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 
-use super::{layers::OwnBody, start_page::escaped};
-
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:1.1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-content:center;\
-text-align:center;background:#faf8f4;color:#1d1b18}\
-main{max-width:34rem}\
-h1{font-size:1.6rem;margin:0 1rem}\
-p{margin:.75rem 1rem}\
-a{display:inline-block;padding:.7rem 1.4rem;border-radius:10px;background:#1f5f57;color:#fff;text-decoration:none}\
-code{font-size:1.6rem;letter-spacing:.05em}\
-small{opacity:.75;overflow-wrap:anywhere}\
-@media(prefers-color-scheme:dark){body{background:#191714;color:#f1ece4}}";
+use super::{pages, start_page::escaped};
 
 /// What a page reports.
 pub enum Outcome<'o> {
@@ -46,8 +34,6 @@ pub enum Problem {
 }
 
 struct PageTexts {
-    lang: &'static str,
-    dir: &'static str,
     title: &'static str,
     open: &'static str,
     type_code: &'static str,
@@ -61,10 +47,9 @@ struct PageTexts {
     not_linked: &'static str,
 }
 
+/// By language (`pages::LANGUAGES`).
 const TEXTS: [PageTexts; 3] = [
     PageTexts {
-        lang: "en",
-        dir: "ltr",
         title: "Return to Carrel",
         open: "Open Carrel",
         type_code: "If the app does not open, type this code there. It is valid for five minutes.",
@@ -78,8 +63,6 @@ const TEXTS: [PageTexts; 3] = [
         not_linked: "This server does not know your account yet. Please ask your school to link it.",
     },
     PageTexts {
-        lang: "fr",
-        dir: "ltr",
         title: "Revenez à Carrel",
         open: "Ouvrir Carrel",
         type_code: "Si l’application ne s’ouvre pas, saisissez-y ce code. Il est valable cinq minutes.",
@@ -97,8 +80,6 @@ const TEXTS: [PageTexts; 3] = [
         not_linked: "Ce serveur ne connaît pas encore votre compte. Demandez à votre école de l’associer.",
     },
     PageTexts {
-        lang: "ar",
-        dir: "rtl",
         title: "عُد إلى Carrel",
         open: "افتح Carrel",
         type_code: "إذا لم يُفتح التطبيق، فاكتب هذا الرمز فيه. الرمز صالح لخمس دقائق.",
@@ -113,22 +94,10 @@ const TEXTS: [PageTexts; 3] = [
     },
 ];
 
-/// Returns the texts in the first language of the browser that there is, else in English.
-fn texts(headers: &HeaderMap) -> &'static PageTexts {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
-    let languages = accepted.unwrap_or_default().split(',').take(20);
-    let mut found = languages.filter_map(|item| {
-        let tag = item.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        TEXTS.iter().find(|texts| tag.split('-').next() == Some(texts.lang))
-    });
-    found.next().unwrap_or(&TEXTS[0])
-}
-
 /// Returns a page.
 pub fn page(headers: &HeaderMap, outcome: Outcome<'_>) -> Response {
-    let texts = texts(headers);
-    // The policy allows only the style element with this nonce.
-    let nonce = carrel_store::new_id().simple().to_string();
+    let language = pages::language(headers);
+    let texts = &TEXTS[language];
     let (title, body, refresh, status) = match outcome {
         Outcome::Done { link, code } => {
             let link = escaped(link);
@@ -155,20 +124,5 @@ pub fn page(headers: &HeaderMap, outcome: Outcome<'_>) -> Response {
             (texts.failed, body, String::new(), status)
         }
     };
-    let PageTexts { lang, dir, .. } = texts;
-    let html = format!(
-        "<!doctype html><html lang=\"{lang}\" dir=\"{dir}\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{refresh}<title>{title}</title>\
-         <style nonce=\"{nonce}\">{STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"
-    );
-    let mut reply = (status, Html(html)).into_response();
-    reply.extensions_mut().insert(OwnBody);
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; form-action 'none'"
-    );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    reply
+    pages::page(language, status, &refresh, title, &body)
 }

@@ -11,7 +11,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use carrel_people::{permissions::Caller, report, rosters::ImportedBy};
+use carrel_model::UserId;
+use carrel_people::{
+    permissions::Caller,
+    report,
+    rosters::{self, AppliedRoster, ImportedBy},
+};
 use carrel_roster::{Approval, Encoding, Options, utc_day};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,13 +82,23 @@ pub async fn import(
     if body.is_empty() {
         return Err(ApiError::invalid("the body: must be the file"));
     }
-    let (id, now) = (carrel_store::new_id(), app.clock.now_ms());
+    let (by, now) = (caller.caller(), app.clock.now_ms());
+    let runner = app.clone();
+    let work = async move { run(&runner, by, query, encoding, body, now).await };
+    start(app, now, work).await
+}
+
+/// Starts an import or its undoing, whose report is read later.
+async fn start(
+    app: App,
+    now: i64,
+    work: impl Future<Output = DomainResult<Value>> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let id = carrel_store::new_id();
     app.store.put_roster_report(id, String::new(), now).await?;
-    let by = caller.caller();
     // Continues if the client does not wait for the reply.
     tokio::spawn(async move {
-        let ended = run(&app, by, query, encoding, body, now).await;
-        let report = ended.unwrap_or_else(
+        let report = work.await.unwrap_or_else(
             |e| json!({ "state": "failed", "error": e.to_string(), "hint": e.hint() }),
         );
         if let Err(e) = app.store.put_roster_report(id, report.to_string(), now).await {
@@ -146,14 +161,70 @@ async fn run(
     if query.apply {
         let by = ImportedBy { by, name: query.name };
         let applied = app.store.apply_roster(&comparison, &verdict, by, now).await?;
-        result["applied"] = json!({
-            "import": applied.import,
-            "changes": applied.applied,
-            "held": applied.held,
-            "conflicts": applied.conflicts,
-        });
+        result["applied"] = applied_json(&applied);
     }
     Ok(result)
+}
+
+fn applied_json(applied: &AppliedRoster) -> Value {
+    json!({
+        "import": applied.import,
+        "changes": applied.applied,
+        "held": applied.held,
+        "conflicts": applied.conflicts,
+    })
+}
+
+/// An import that was applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RosterImportReply {
+    pub import: i64,
+    /// Account; `null`: the command line.
+    #[schema(value_type = Option<String>)]
+    pub actor: Option<UserId>,
+    pub name: String,
+    pub created_ms: i64,
+    pub undone_ms: Option<i64>,
+    /// It was not undone, and is not older than 30 days.
+    pub can_be_undone: bool,
+}
+
+/// Lists the imports that were applied, the latest first.
+#[utoipa::path(get, path = "/api/v1/admin/roster-imports", tag = "admin",
+    responses((status = 200, body = Vec<RosterImportReply>)))]
+pub async fn imports(State(app): State<App>) -> Result<Reply<Vec<RosterImportReply>>, ApiError> {
+    let (rows, now) = (app.store.roster_imports().await?, app.clock.now_ms());
+    let reply = rows.into_iter().map(|row| RosterImportReply {
+        can_be_undone: rosters::can_be_undone(&row, now),
+        import: row.id,
+        actor: row.actor,
+        name: row.name,
+        created_ms: row.created_ms,
+        undone_ms: Some(row.undone_ms).filter(|ms| *ms != 0),
+    });
+    Ok(Reply(reply.collect()))
+}
+
+/// Undoes an import: the reverse of each change, the last one first, except what was changed since. It is an import
+/// itself, so it can be undone.
+#[utoipa::path(post, path = "/api/v1/admin/roster-imports/{import}/undo", tag = "admin",
+    params(("import" = i64, Path)),
+    responses((status = 202, body = RosterStarted, description = "started; `Location` is the path of the report"),
+        (status = 404, description = "it does not exist, was undone, or is older than 30 days")))]
+pub async fn undo(
+    State(app): State<App>,
+    caller: SignedInUser,
+    Path(import): Path<i64>,
+) -> Result<Response, ApiError> {
+    let (by, now) = (caller.caller(), app.clock.now_ms());
+    app.store.check_roster_undo(import, now).await?;
+    let store = app.store.clone();
+    start(app, now, async move {
+        let applied = store.undo_roster(import, by, now).await?;
+        Ok(json!({ "state": "finished", "applied": applied_json(&applied) }))
+    })
+    .await
 }
 
 /// Returns the report of an import: `state` is `running`, `finished` or `failed`.

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use super::{
     access::{Access, Entry, Permission},
     admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, identities,
-    learner, me, oidc, openapi, progress, roster_routes, sheets, staff_courses, start_page, sync,
-    updates, uploads,
+    invitations, learner, me, oidc, openapi, passwords, progress, roster_routes, sheets,
+    staff_courses, start_page, sync, updates, uploads,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -32,7 +32,11 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(oidc::begin_provider_sign_in)).limited(&RouteLimit::PROVIDER),
         Entry::new(Public, routes!(oidc::provider_callback)).limited(&RouteLimit::PROVIDER),
         Entry::new(Public, routes!(oidc::finish_provider_sign_in)).limited(&RouteLimit::PROVIDER),
+        Entry::new(Public, routes!(passwords::request_reset)).limited(&RouteLimit::RESETS),
+        Entry::new(Public, routes!(passwords::password_page, passwords::submit_password))
+            .limited(&RouteLimit::RESETS),
         Entry::new(SignedIn, routes!(auth::adopt)),
+        Entry::new(SignedIn, routes!(learner::enter_code)).limited(&RouteLimit::CODES),
         Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
         Entry::new(Catalogue, routes!(catalogue::course_manifest)).limited(&RouteLimit::COURSES),
@@ -80,11 +84,21 @@ pub(super) fn table() -> Vec<Entry> {
         .limited(&RouteLimit::REQUESTS),
         Entry::new(Person(Permission::IssueCodes), routes!(admin::issue_code))
             .limited(&RouteLimit::REQUESTS),
+        Entry::new(Person(Permission::IssueCodes), routes!(invitations::invite_person))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Class(Permission::IssueCodes), routes!(invitations::invite_class))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(invitations::latest_mails))
+            .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
+            .limited(&RouteLimit::UPLOADS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::imports))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::undo))
             .limited(&RouteLimit::UPLOADS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of))
             .limited(&RouteLimit::REQUESTS),

@@ -37,7 +37,9 @@ pub async fn start_page(
     let address = address(&app, base.as_deref(), &uri, &headers);
     // The policy allows only the style element with this nonce.
     let nonce = carrel_store::new_id().simple().to_string();
-    let page = page(&app.settings.name, address.as_deref(), &nonce);
+    let base = base.as_ref().map_or("", |base| base.0.0.as_str());
+    let reset = app.data.mailer.is_some().then(|| format!("{base}/password"));
+    let page = page(&app.settings.name, address.as_deref(), reset.as_deref(), &nonce);
     let mut reply = Html(page).into_response();
     let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'");
     if let Ok(policy) = HeaderValue::from_str(&policy) {
@@ -68,7 +70,7 @@ pub(super) fn address(
     (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}{base}"))
 }
 
-fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
+fn page(name: &str, address: Option<&str>, reset: Option<&str>, nonce: &str) -> String {
     let (name, version) = (escaped(name), env!("CARGO_PKG_VERSION"));
     let instructions = match address {
         Some(address) => format!(
@@ -78,11 +80,14 @@ fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
         ),
         None => "<p>Type the address of this page into the Carrel app.</p>".to_owned(),
     };
+    let reset = reset.map_or_else(String::new, |path| {
+        format!("<p><a href=\"{}\">New password</a></p>", escaped(path))
+    });
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name}</title>\
          <style nonce=\"{nonce}\">{STYLE}</style></head>\
-         <body><main><h1>{name}</h1>{instructions}<p><small>Carrel server {version}</small></p></main></body></html>"
+         <body><main><h1>{name}</h1>{instructions}{reset}<p><small>Carrel server {version}</small></p></main></body></html>"
     )
 }
 

@@ -61,6 +61,8 @@ pub struct UploadReply {
     pub progress: u8,
     /// Id of the course, if it finished.
     pub course: Option<String>,
+    /// Id of the story, if it finished: it is published.
+    pub story: Option<String>,
     /// The report of the compiler (docs/PACKAGE.md): each finding with file, line, message and hint.
     #[schema(value_type = Option<Object>)]
     pub report: Option<serde_json::Value>,
@@ -81,13 +83,15 @@ impl From<UploadRow> for UploadReply {
             state: upload.state.as_str(),
             progress: upload.progress,
             course: Some(upload.course).filter(|course| !course.is_empty()),
+            story: Some(upload.story).filter(|story| !story.is_empty()),
             report: serde_json::from_str(&upload.report).ok(),
             problem,
         }
     }
 }
 
-/// Uploads a package: a zip of the folder of one course. It is compiled to a draft of the course.
+/// Uploads a package: a zip of the folder of one course or story. A course becomes a draft; a story, which has no drafts,
+/// is published if the caller may publish.
 #[utoipa::path(post, path = "/api/v1/admin/courses/uploads", tag = "admin", params(UploadQuery),
     request_body(content = String, description = "the zip", content_type = "application/zip"),
     responses((status = 202, body = UploadStarted, description = "started; `Location` is the path of the report")))]
@@ -121,6 +125,7 @@ pub async fn upload(
         worker: String::new(),
         lease_until_ms: 0,
         course: String::new(),
+        story: String::new(),
         report: String::new(),
         error: String::new(),
         hint: String::new(),

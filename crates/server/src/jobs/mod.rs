@@ -7,6 +7,7 @@ mod clean_up;
 mod count_learners;
 mod purge;
 mod render;
+mod send_mail;
 mod share_blobs;
 mod uploads;
 
@@ -57,6 +58,9 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
         }),
         Box::new(uploads::Uploads),
     ];
+    if data.mailer.is_some() {
+        jobs.push(Box::new(send_mail::SendMail));
+    }
     // Only Unix tells how many links a file has.
     if cfg!(unix) && tenants::name_of(&data.config.data_dir).is_some() {
         jobs.push(Box::new(share_blobs::ShareBlobs));

@@ -262,3 +262,49 @@ async fn tokens_are_managed_by_commands_while_the_server_runs() {
     assert_refused(&server, "ben", token, ErrorCode::TokenExpired).await;
     assert!(run(&folder, &["list"]).1.contains("revoked"));
 }
+
+#[tokio::test]
+async fn a_signed_in_learner_enters_the_code_of_a_course() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
+    let text = token(&server, "Course", Some(1), &[COURSE]).await;
+    let enter = async |code: &str, by: &str| {
+        server.post("/api/me/enrolment-codes", by, &json!({ "code": code })).await
+    };
+    assert_eq!(enter(&text, "").await.status, StatusCode::UNAUTHORIZED);
+    for _ in 0..2 {
+        // Repeating it changes nothing.
+        let reply: Value = enter(&format!(" {text} "), &noor.access_token).await.ok();
+        assert_eq!(reply, json!({ "courses": [COURSE] }));
+    }
+    assert_eq!(enrolments(&server, &noor).await.len(), 2);
+    assert_eq!(uses(&server, "Course").await, 1);
+    let peter = server.learner("peter").await;
+    let refused = enter(&text, &peter.access_token).await;
+    assert_eq!(refused.problem().code, ErrorCode::TokenUsedUp);
+    server.clock.advance(DAY_MS);
+    let peter = server.sign_in("peter", 1).await;
+    let refused = enter(&text, &peter.access_token).await;
+    assert_eq!(refused.problem().code, ErrorCode::TokenExpired);
+    assert!(enrolments(&server, &peter).await.is_empty());
+}
+
+#[tokio::test]
+async fn wrong_codes_of_a_learner_are_limited() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let mut replies = Vec::new();
+    for n in 0..21 {
+        let body = json!({ "code": format!("AAAA-BBBB-22{n:02}") });
+        replies.push(server.post("/api/me/enrolment-codes", &noor.access_token, &body).await);
+    }
+    let last = replies.pop().unwrap();
+    assert!(replies.iter().all(|reply| reply.problem().code == ErrorCode::TokenUnknown));
+    assert_eq!(last.problem().code, ErrorCode::RateLimited);
+    // Another learner is not affected.
+    let peter = server.learner("peter").await;
+    let body = json!({ "code": "AAAA-BBBB-CCCC" });
+    let reply = server.post("/api/me/enrolment-codes", &peter.access_token, &body).await;
+    assert_eq!(reply.problem().code, ErrorCode::TokenUnknown);
+}

@@ -156,8 +156,9 @@ fn each_route_has_a_limit_or_is_known_to_need_none() {
             route.path == *path
                 || (path.len() > 1 && path.ends_with('/') && route.path.starts_with(path))
         });
-        // Sign-ins with an identity provider are limited by network.
-        let is_known = is_known && !route.path.starts_with("/api/auth/oidc/");
+        // Sign-ins with an identity provider, and messages of new passwords, are limited by network.
+        let is_limited = ["/api/auth/oidc/", "/api/auth/reset"];
+        let is_known = is_known && !is_limited.iter().any(|path| route.path.starts_with(path));
         let is_update =
             route.path.starts_with("/updates") || route.path.starts_with("/api/updates");
         assert_eq!(route.limit.is_none(), is_known || is_update, "{route:?}");

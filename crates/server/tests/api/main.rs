@@ -24,6 +24,7 @@ mod isolation;
 mod jobs;
 mod learner;
 mod limits;
+mod mail;
 mod malformed;
 mod me;
 mod oidc;
@@ -36,6 +37,8 @@ mod postgres;
 mod refusals;
 mod restored;
 mod rosters;
+#[path = "../../../mail/tests/support/mod.rs"]
+mod smtp_server;
 mod sockets;
 mod sqlite;
 mod staff_courses;

@@ -19,7 +19,10 @@ use carrel_model::{
 };
 use carrel_oidc::{OidcSettings, challenge_of};
 use carrel_people::permissions::{Caller, Rank};
-use carrel_server::{Clock, Config, DataDir, Settings, SystemClock, http, store::tx::PersonKey};
+use carrel_server::{
+    Clock, Config, DataDir, Settings, SystemClock, domain::people::AccountChange, http,
+    store::tx::PersonKey,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -212,15 +215,27 @@ async fn a_code_is_for_the_app_that_began_and_for_one_use() {
     let last = code(&sso.browse().await);
     let id = sso.server.data_dir.store.account("noor.haddad", None).await.unwrap().unwrap().user.id;
     let store = &sso.server.data_dir.store;
-    store.change_person(Caller::COMMAND_LINE, id, None, Some(true), NOW).await.unwrap();
+    store
+        .change_person(
+            Caller::COMMAND_LINE,
+            id,
+            AccountChange { disabled: Some(true), ..AccountChange::default() },
+            NOW,
+        )
+        .await
+        .unwrap();
     refused(sso.redeem(&last, VERIFIER, 1).await);
     assert_eq!(fixture().count(&sso.server.folder(), "external_code"), 0);
 }
 
 #[tokio::test]
-async fn an_account_is_never_found_by_its_login() {
+async fn an_account_is_never_found_by_its_login_or_its_address() {
     let sso = Sso::new().await;
     let asha = sso.server.learner("asha").await.user;
+    let email = Some("asha@school.example".to_owned());
+    let change = AccountChange { email, ..AccountChange::default() };
+    let (by, store) = (Caller::COMMAND_LINE, &sso.server.data_dir.store);
+    store.change_person(by, asha.id, change, NOW).await.unwrap();
     let claims = [("preferred_username", json!("asha")), ("email", json!("asha@school.example"))];
     sso.provider.person("someone", &claims);
     let page = sso.browse().await;
@@ -318,9 +333,25 @@ async fn people_who_are_suspended_disabled_or_deleted_stay_out() {
     set_state(carrel_roster::State::Active).await.unwrap();
     assert_eq!(sso.sign_in().await.user.id, user);
     let by = Caller::COMMAND_LINE;
-    store.change_person(by, user, None, Some(true), NOW).await.unwrap();
+    store
+        .change_person(
+            by,
+            user,
+            AccountChange { disabled: Some(true), ..AccountChange::default() },
+            NOW,
+        )
+        .await
+        .unwrap();
     assert_eq!(sso.browse().await.status, StatusCode::FORBIDDEN);
-    store.change_person(by, user, None, Some(false), NOW).await.unwrap();
+    store
+        .change_person(
+            by,
+            user,
+            AccountChange { disabled: Some(false), ..AccountChange::default() },
+            NOW,
+        )
+        .await
+        .unwrap();
     store.delete_person(by, user, NOW).await.unwrap();
     let page = sso.browse().await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);

@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use carrel_model::ErrorCode;
 use carrel_people::permissions::Rank;
-use carrel_server::Settings;
+use carrel_server::{Settings, domain::people::AccountChange};
 use serde_json::{Value, json};
 
 use super::{
@@ -66,6 +66,34 @@ async fn accounts_are_listed_in_pages_and_found_by_a_part_of_their_names() {
 }
 
 #[tokio::test]
+async fn staff_set_the_address_of_an_account_which_others_may_share() {
+    let server = TestServer::new();
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let olga = server.staff("olga", Rank::Operator).await;
+    let noor = server.staff("noor", Rank::Student).await;
+    let peter = server.staff("peter", Rank::Student).await;
+    for id in [noor.id, peter.id] {
+        let set = json!({"email": " Parents <Parents@Home.example> "});
+        let reply: Value = server.change(&ada, id, set).await.ok();
+        assert_eq!(reply["email"], "Parents@Home.example");
+    }
+    let uri = "/api/v1/admin/people?q=home.example";
+    assert_eq!(names(&server.get(uri, &ada.token).await.ok()), ["noor", "peter"]);
+    for bad in ["noor", "noor@home.example\r\nBcc: all@home.example", "a@b"] {
+        let reply = server.change(&ada, noor.id, json!({"email": bad, "disabled": true})).await;
+        assert_eq!(reply.problem().code, ErrorCode::InvalidRequest, "{bad}");
+    }
+    // Nobody sets the address of somebody of a higher rank, or one's own.
+    for (by, id) in [(&ada, olga.id), (&ada, ada.id), (&noor, peter.id)] {
+        let reply = server.change(by, id, json!({"email": "x@home.example"})).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN);
+    }
+    let removed: Value = server.change(&ada, noor.id, json!({"email": ""})).await.ok();
+    assert_eq!((&removed["email"], &removed["disabled"]), (&Value::Null, &json!(false)));
+    assert_eq!(server.actions().await, ["person.email"; 3]);
+}
+
+#[tokio::test]
 async fn nobody_gives_a_rank_above_their_own() {
     let server = TestServer::new();
     let ada = server.staff("ada", Rank::Administrator).await;
@@ -97,9 +125,20 @@ async fn the_last_administrator_stays() {
     let store = &server.data_dir.store;
     let by = carrel_people::permissions::Caller::COMMAND_LINE;
     let rank = Some(Rank::Student);
-    let e = store.change_person(by, olga.id, rank, None, NOW).await.unwrap_err();
+    let e = store
+        .change_person(by, olga.id, AccountChange { rank, ..AccountChange::default() }, NOW)
+        .await
+        .unwrap_err();
     assert_eq!(e.code(), ErrorCode::Conflict);
-    let e = store.change_person(by, olga.id, None, Some(true), NOW).await.unwrap_err();
+    let e = store
+        .change_person(
+            by,
+            olga.id,
+            AccountChange { disabled: Some(true), ..AccountChange::default() },
+            NOW,
+        )
+        .await
+        .unwrap_err();
     assert_eq!(e.code(), ErrorCode::Conflict);
     let e = store.delete_person(by, olga.id, NOW).await.unwrap_err();
     assert_eq!(e.code(), ErrorCode::Conflict);

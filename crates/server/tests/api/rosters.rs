@@ -20,7 +20,7 @@ use carrel_roster::{Approval, Options, Person, State, UNDO_MS};
 use carrel_server::Settings;
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, TestServer, device, fixture};
+use super::support::{NOW, PASSWORD, Reply, TestServer, device, fixture};
 
 const LIST: &str = "id,login,name,role,class\n\
                     1001,noor,Noor Khan,student,5A\n\
@@ -207,6 +207,10 @@ impl TestServer {
             .body(Body::from(list.to_owned()))
             .unwrap();
         let started = self.send(request).await;
+        self.roster_report(&started, token).await
+    }
+    /// Waits for the report of an import that was started.
+    async fn roster_report(&self, started: &Reply, token: &str) -> Value {
         assert_eq!(started.status, StatusCode::ACCEPTED);
         let uri = started.header("location").to_owned();
         loop {
@@ -217,6 +221,39 @@ impl TestServer {
             tokio::task::yield_now().await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_import_is_undone_over_http_with_a_report() {
+    let server = unlimited();
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let list = "id,login,name,email\n7,bo,Bo,bo@home.example\n";
+    server.import_over_http("apply=true&name=5A.csv", &ada.token, list).await;
+    let change = "login,name,email\nbo,Bo Li,other@home.example\n";
+    let report = server.import_over_http("apply=true&name=new.csv", &ada.token, change).await;
+    let import = report["applied"]["import"].as_i64().unwrap();
+    let imports: Value = server.get("/api/v1/admin/roster-imports", &ada.token).await.ok();
+    assert_eq!((&imports[0]["import"], &imports[0]["name"]), (&json!(import), &json!("new.csv")));
+    assert_eq!((&imports[0]["canBeUndone"], imports.as_array().unwrap().len()), (&json!(true), 2));
+    let undo = format!("/api/v1/admin/roster-imports/{import}/undo");
+    let started = server.post(&undo, &ada.token, &Value::Null).await;
+    let report = server.roster_report(&started, &ada.token).await;
+    assert_eq!((&report["state"], &report["applied"]["changes"]), (&json!("finished"), &json!(1)));
+    let bo = server.person("bo").await;
+    assert_eq!((bo.name.as_str(), bo.email.as_deref()), ("Bo", Some("bo@home.example")));
+    // Once, and only imports that exist and are not too old.
+    assert_eq!(server.post(&undo, &ada.token, &Value::Null).await.status, StatusCode::NOT_FOUND);
+    let imports: Value = server.get("/api/v1/admin/roster-imports", &ada.token).await.ok();
+    assert_eq!(imports[1]["canBeUndone"], false);
+    server.clock.advance(UNDO_MS);
+    for other in [1, 99] {
+        let undo = format!("/api/v1/admin/roster-imports/{other}/undo");
+        let reply = server.post(&undo, &ada.token, &Value::Null).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{other}");
+    }
+    let exported = server.exported(false).await;
+    assert!(exported.contains("bo@home.example"), "{exported}");
+    assert!(server.is_unchanged_by(&exported, full()).await, "{exported}");
 }
 
 /// Returns a server that does not limit how often a test asks for a report.

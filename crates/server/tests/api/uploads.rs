@@ -93,6 +93,39 @@ async fn the_report_of_an_upload_has_each_finding() {
 }
 
 #[tokio::test]
+async fn a_story_is_published_by_who_may_publish() {
+    let server = TestServer::new();
+    let tina = server.staff("tina", Rank::Instructor).await;
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let folder = server.dir.path().join("story");
+    write_course(&folder);
+    let story = zip_of(&folder.join("stories/the-flood"));
+    let report = server.upload(&tina.token, story.clone()).await;
+    assert_eq!((&report["state"], &report["story"]), (&"failed".into(), &Value::Null), "{report}");
+    assert!(report["problem"]["hint"].as_str().unwrap().contains("administrator"), "{report}");
+    assert_eq!(report["report"]["totals"]["failed"], 0, "{report}");
+    assert_eq!(server.get("/api/stories/the-flood", "").await.status, StatusCode::NOT_FOUND);
+    let report = server.upload(&ada.token, story.clone()).await;
+    assert_eq!(report["state"], "finished", "{report}");
+    assert_eq!((&report["story"], &report["course"]), (&"the-flood".into(), &Value::Null));
+    let published: Value = server.get("/api/stories/the-flood", "").await.ok();
+    assert_eq!(published["title"], "The Flood");
+    // Uploading it again changes nothing.
+    let revision = async || server.get("/api/stories", "").await.header("etag").to_owned();
+    let before = revision().await;
+    assert_eq!(server.upload(&ada.token, story).await["state"], "finished");
+    assert_eq!(revision().await, before);
+    // A story with an error has a report.
+    std::fs::write(folder.join("stories/the-flood/story.json"), "{").unwrap();
+    let report = server.upload(&ada.token, zip_of(&folder.join("stories/the-flood"))).await;
+    assert_eq!((&report["state"], &report["story"]), (&"failed".into(), &Value::Null));
+    assert_eq!(report["report"]["packages"][0]["problems"][0]["file"], "story.json", "{report}");
+    let lines = server.data_dir.store.audit(10).await.unwrap();
+    assert!(lines.iter().all(|line| line.action == "story.publish" && line.actor == Some(ada.id)));
+    assert_eq!(files_left(&server), 0);
+}
+
+#[tokio::test]
 async fn hostile_uploads_end_with_a_problem() {
     let server = TestServer::with(Settings { max_upload_mib: 8, ..Settings::default() });
     let tina = server.staff("tina", Rank::Instructor).await;

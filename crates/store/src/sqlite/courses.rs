@@ -21,7 +21,7 @@ const VERSION: &str =
 const REQUEST: &str = "SELECT r.course, r.user_id, r.stamp, r.requested_ms, r.status, r.decided_ms";
 const UPLOAD: &str =
     "SELECT id, user_id, name, notes, created_ms, state, progress, attempts, worker,
-    lease_until_ms, course, report, error, hint FROM course_upload";
+    lease_until_ms, course, report, error, hint, story FROM course_upload";
 const CLASS_COURSES: &str = "SELECT DISTINCT j.value FROM membership m
     JOIN class c ON c.id = m.class AND c.archived = 0, json_each(c.courses) j WHERE m.user_id = ?1";
 const ENROLLED: &str = "SELECT course FROM decision WHERE user_id = ?1 AND status = 'active'";
@@ -115,6 +115,7 @@ fn upload(r: &Row<'_>) -> Result<UploadRow> {
         report: r.get("report")?,
         error: r.get("error")?,
         hint: r.get("hint")?,
+        story: r.get("story")?,
     })
 }
 
@@ -370,11 +371,12 @@ impl CourseTx for SqliteTx<'_> {
     fn put_upload(&self, u: &UploadRow) -> Result<()> {
         self.prepare_cached(
             "INSERT INTO course_upload (id, user_id, name, notes, created_ms, state, progress, attempts, worker,
-             lease_until_ms, course, report, error, hint)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             lease_until_ms, course, report, error, hint, story)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, progress = excluded.progress,
              attempts = excluded.attempts, worker = excluded.worker, lease_until_ms = excluded.lease_until_ms,
-             course = excluded.course, report = excluded.report, error = excluded.error, hint = excluded.hint",
+             course = excluded.course, report = excluded.report, error = excluded.error, hint = excluded.hint,
+             story = excluded.story",
         )?
         .execute((
             u.id.as_bytes(),
@@ -391,6 +393,7 @@ impl CourseTx for SqliteTx<'_> {
             &u.report,
             &u.error,
             &u.hint,
+            &u.story,
         ))?;
         Ok(())
     }

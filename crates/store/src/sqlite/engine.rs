@@ -46,6 +46,9 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(19, "external_sign_in", "0019_external_sign_in"),
     migration!(20, "courses", "0020_courses"),
     migration!(21, "course_uploads", "0021_course_uploads"),
+    migration!(22, "mail_addresses", "0022_mail_addresses"),
+    migration!(23, "mail", "0023_mail"),
+    migration!(24, "story_uploads", "0024_story_uploads"),
 ];
 
 /// Name of the database file in its folder.

@@ -2,7 +2,7 @@
 
 use carrel_model::{Slug, UserId};
 use carrel_roster::{
-    Class, ClassId, ClassState, Counts, Membership, Person, role_name, state_name,
+    Class, ClassId, ClassState, Counts, Membership, Person, email_key, role_name, state_name,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, types::Type};
 
@@ -15,15 +15,15 @@ use super::{
 use crate::{
     Result,
     tx::{
-        AuditRow, ClassKey, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey, PersonRow,
-        RosterImportRow, member_role_of, member_role_text, state_of,
+        AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey,
+        PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 
 const PERSON: &str = "SELECT a.id AS id, a.login AS login, a.name AS name, a.role AS role,
     coalesce(p.source_id, '') AS source_id, coalesce(p.given, '') AS given, coalesce(p.family, '') AS family,
     coalesce(p.lang, '') AS lang, coalesce(p.state, 'active') AS state, coalesce(p.disabled, 0) AS disabled,
-    a.login_key AS login_key, a.password <> '' AS has_password, coalesce(p.operator, 0) AS operator
+    coalesce(p.email, '') AS email, a.login_key AS login_key, a.password <> '' AS has_password, coalesce(p.operator, 0) AS operator
     FROM account a LEFT JOIN person p ON p.user_id = a.id";
 
 const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
@@ -50,6 +50,7 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
         state: state_of(row.get_ref("state")?.as_str()?),
         is_disabled: row.get("disabled")?,
         lang: filled(row, "lang")?,
+        email: filled(row, "email")?,
     })
 }
 
@@ -161,29 +162,45 @@ impl PeopleTx for SqliteTx<'_> {
         })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
-    fn code(&self, user: UserId) -> Result<Option<CodeRow>> {
-        let sql = "SELECT hash, expires_ms FROM one_time_code WHERE user_id = ?1";
-        let found = self.prepare_cached(sql)?.query_row([user.0.as_bytes()], |row| {
-            Ok(CodeRow { user, hash: row.get("hash")?, expires_ms: row.get("expires_ms")? })
+    fn people_by_email(&self, key: &str, limit: u32) -> Result<Vec<Person>> {
+        // The condition repeats that of the partial index, which is used only then.
+        let sql = format!(
+            "{PERSON} WHERE p.email_key = ?1 AND p.email_key <> '' ORDER BY a.login_key LIMIT ?2"
+        );
+        let mut stmt = self.prepare_cached(&sql)?;
+        Ok(stmt.query_map((key, limit), person)?.collect::<rusqlite::Result<_>>()?)
+    }
+    fn code(&self, kind: CodeKind, user: UserId) -> Result<Option<CodeRow>> {
+        let sql = format!("SELECT hash, expires_ms FROM {} WHERE user_id = ?1", kind.table());
+        let found = self.prepare_cached(&sql)?.query_row([user.0.as_bytes()], |row| {
+            Ok(CodeRow { kind, user, hash: row.get("hash")?, expires_ms: row.get("expires_ms")? })
         });
         Ok(found.optional()?)
     }
     fn put_code(&self, code: &CodeRow) -> Result<()> {
-        let sql =
-            "INSERT OR REPLACE INTO one_time_code (user_id, hash, expires_ms) VALUES (?1, ?2, ?3)";
-        self.prepare_cached(sql)?.execute((code.user.0.as_bytes(), code.hash, code.expires_ms))?;
+        let table = code.kind.table();
+        let sql = format!(
+            "INSERT OR REPLACE INTO {table} (user_id, hash, expires_ms) VALUES (?1, ?2, ?3)"
+        );
+        self.prepare_cached(&sql)?.execute((code.user.0.as_bytes(), code.hash, code.expires_ms))?;
         Ok(())
     }
-    fn delete_code(&self, user: UserId) -> Result<()> {
-        let sql = "DELETE FROM one_time_code WHERE user_id = ?1";
-        self.prepare_cached(sql)?.execute([user.0.as_bytes()])?;
+    fn delete_code(&self, kind: CodeKind, user: UserId) -> Result<()> {
+        let sql = format!("DELETE FROM {} WHERE user_id = ?1", kind.table());
+        self.prepare_cached(&sql)?.execute([user.0.as_bytes()])?;
         Ok(())
     }
     fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64> {
-        let sql = "DELETE FROM one_time_code WHERE user_id IN
-            (SELECT user_id FROM one_time_code WHERE expires_ms <= ?1 LIMIT ?2)";
         let limit = limit.map_or(-1, i64::from);
-        Ok(self.prepare_cached(sql)?.execute((now_ms, limit))? as u64)
+        let mut deleted = 0;
+        for table in [CodeKind::SignIn, CodeKind::Password].map(CodeKind::table) {
+            let sql = format!(
+                "DELETE FROM {table} WHERE user_id IN
+                 (SELECT user_id FROM {table} WHERE expires_ms <= ?1 LIMIT ?2)"
+            );
+            deleted += self.prepare_cached(&sql)?.execute((now_ms, limit))? as u64;
+        }
+        Ok(deleted)
     }
     fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()> {
         let rows = carrel_sqlite::rows::SPECS.iter().map(|spec| spec.table);
@@ -228,10 +245,11 @@ impl PeopleTx for SqliteTx<'_> {
             role_name(person.role),
         ))?;
         self.prepare_cached(
-            "INSERT INTO person (user_id, source_id, given, family, lang, state, disabled)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO person (user_id, source_id, given, family, lang, state, disabled, email, email_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (user_id) DO UPDATE SET source_id = excluded.source_id, given = excluded.given,
-                 family = excluded.family, lang = excluded.lang, state = excluded.state, disabled = excluded.disabled",
+                 family = excluded.family, lang = excluded.lang, state = excluded.state, disabled = excluded.disabled,
+                 email = excluded.email, email_key = excluded.email_key",
         )?
         .execute((
             person.id.0.as_bytes(),
@@ -241,6 +259,8 @@ impl PeopleTx for SqliteTx<'_> {
             text(&person.lang),
             state_name(person.state),
             person.is_disabled,
+            text(&person.email),
+            email_key(&text(&person.email)),
         ))?;
         Ok(())
     }

@@ -192,8 +192,10 @@ pub struct UploadRow {
     /// The run that has the lease; empty: none.
     pub worker: String,
     pub lease_until_ms: i64,
-    /// Empty before the end.
+    /// Id of the course; empty before the end, and for a story.
     pub course: String,
+    /// Id of the story; empty before the end, and for a course.
+    pub story: String,
     /// JSON; empty before the end.
     pub report: String,
     pub error: String,

@@ -10,6 +10,7 @@ mod courses;
 mod enrolment_tokens;
 mod external;
 mod jobs;
+mod mail;
 mod people;
 mod rows;
 mod sessions;
@@ -28,7 +29,10 @@ pub use courses::{
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use external::{ExternalCodeRow, ExternalFlowRow, ExternalIdentityRow, ExternalTx};
 pub use jobs::{JobRow, JobTx};
-pub use people::{AuditRow, ClassKey, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow};
+pub use mail::{MailKind, MailRow, MailState, MailTx};
+pub use people::{
+    AuditRow, ClassKey, CodeKind, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow,
+};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 pub use study::{EnrolledCourse, StudyTx};
@@ -59,6 +63,7 @@ pub trait Tx:
     + EnrolmentTokenTx
     + PeopleTx
     + ExternalTx
+    + MailTx
 {
 }
 impl<T> Tx for T where
@@ -74,5 +79,6 @@ impl<T> Tx for T where
         + EnrolmentTokenTx
         + PeopleTx
         + ExternalTx
+        + MailTx
 {
 }

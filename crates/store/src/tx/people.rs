@@ -47,9 +47,29 @@ pub struct PersonRow {
     pub has_password: bool,
 }
 
+/// What a one-time code is for. An account has at most one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeKind {
+    /// Signs in; on paper.
+    SignIn,
+    /// Sets a password; in the link of a message.
+    Password,
+}
+
+impl CodeKind {
+    /// Returns the table with the codes of this kind.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::SignIn => "one_time_code",
+            Self::Password => "password_code",
+        }
+    }
+}
+
 /// A one-time code as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeRow {
+    pub kind: CodeKind,
     pub user: UserId,
     pub hash: [u8; 32],
     pub expires_ms: i64,
@@ -80,11 +100,13 @@ pub trait PeopleTx {
     fn people_after(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Person>>;
     /// Returns the next people in the order of the keys of their logins.
     fn people_by_login(&self, after: &str, limit: u32) -> Result<Vec<PersonRow>>;
+    /// Returns the first people with this key of an e-mail address, by login. Several people may share one.
+    fn people_by_email(&self, key: &str, limit: u32) -> Result<Vec<Person>>;
     /// Returns the one-time code of an account, which no other transaction can use until the end of this one.
-    fn code(&self, user: UserId) -> Result<Option<CodeRow>>;
-    /// Stores a code in place of an earlier one of the account.
+    fn code(&self, kind: CodeKind, user: UserId) -> Result<Option<CodeRow>>;
+    /// Stores a code in place of an earlier one of its kind.
     fn put_code(&self, code: &CodeRow) -> Result<()>;
-    fn delete_code(&self, user: UserId) -> Result<()>;
+    fn delete_code(&self, kind: CodeKind, user: UserId) -> Result<()>;
     /// Deletes the codes that have expired. Returns their number.
     fn delete_expired_codes(&self, now_ms: i64, limit: Option<u32>) -> Result<u64>;
     /// Deletes an account with all its rows and the details of its lines in the audit log, and records its id as deleted.
