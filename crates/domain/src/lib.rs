@@ -9,6 +9,7 @@
 //! of an answer and the merge of rows (`carrel-model`).
 
 pub mod accounts;
+pub mod assessments;
 mod attempts;
 pub mod blobs;
 pub mod change_log;
@@ -34,5 +35,6 @@ pub mod store;
 pub mod study;
 pub mod tokens;
 pub mod uploads;
+pub mod vocabulary;
 
 pub use error::{DomainError, DomainResult};

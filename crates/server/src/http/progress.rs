@@ -94,17 +94,14 @@ impl StoryUpdate {
     }
 }
 
-/// Returns the id of the session of a request: the id of the request, or a hash of it.
-fn session_id(headers: &HeaderMap) -> SessionId {
+/// Returns the id of a row that a request adds: the id of the request, or a hash of it.
+pub(super) fn id_of_request(headers: &HeaderMap) -> Uuid {
     let id = request_id(headers);
-    Uuid::parse_str(&id).map_or_else(
-        |_| {
-            let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-                *blake3::hash(id.as_bytes()).as_bytes();
-            SessionId(Uuid::from_bytes(bytes))
-        },
-        SessionId,
-    )
+    Uuid::parse_str(&id).unwrap_or_else(|_| {
+        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            *blake3::hash(id.as_bytes()).as_bytes();
+        Uuid::from_bytes(bytes)
+    })
 }
 
 /// Merges a report of studying a story.
@@ -118,7 +115,7 @@ pub(super) async fn report_story(
         story: update.story_id,
         percent: (update.completion_percentage * 100.0 + 1e-6) as u16,
         spent_ms: (update.time_spent * 1000.0).round() as i64,
-        session: session_id(headers),
+        session: SessionId(id_of_request(headers)),
         device: caller.device,
         off_min: update.off_min.unwrap_or(0),
     };

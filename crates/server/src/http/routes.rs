@@ -8,9 +8,9 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, identities,
-    learner, me, oidc, openapi, progress, roster_routes, sheets, staff_courses, start_page, sync,
-    updates, uploads,
+    admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
+    identities, learner, me, oidc, openapi, progress, roster_routes, sheets, staff_courses,
+    start_page, sync, updates, uploads, vocabulary,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -54,6 +54,15 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(SignedIn, routes!(me::progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(me::dashboard)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(me::own_analytics)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::assessment)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::submit_assessment))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::assessment_results))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(vocabulary::vocabulary_progress))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(vocabulary::vocabulary_recommendations))
+            .limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(learner::update_progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress))
             .limited(&RouteLimit::REQUESTS),

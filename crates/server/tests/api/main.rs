@@ -11,6 +11,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod assessments;
 mod auth;
 mod blobs;
 mod catalogue;
@@ -43,3 +44,4 @@ mod tenants;
 mod tls;
 mod updates;
 mod uploads;
+mod vocabulary;
