@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use carrel_model::{
     BlobHash, CardKey, EventId, ItemId, Slug, UserId,
-    content::Difficulty,
     lattice::{CARD, DecisionStatus, ItemKind, PARAMS, Progress, REVIEW, date_of_day},
     wire::{CourseReply, StoryReply},
 };
@@ -29,9 +28,9 @@ pub const MAX_WORD_ROWS: u32 = 200_000;
 /// Maximum number of stories that count for the level of a learner.
 const MAX_STORIES: u32 = 1_000;
 /// Maximum number of courses, and of stories, whose words are read.
-const MAX_SOURCES: usize = 50;
-/// A larger vocabulary is left out.
-const MAX_SOURCE_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_SOURCES: u32 = 50;
+/// Maximum size of the vocabularies and stories that are read for one reply; the rest is left out.
+const MAX_SOURCE_BYTES: u64 = 32 * 1024 * 1024;
 /// Maximum number of words that are read from vocabularies.
 const MAX_NEW_WORDS: usize = 20_000;
 /// Number of answers in `VocabularyProgress::latest`.
@@ -341,14 +340,17 @@ struct StoredStory {
     vocabulary: Vec<StoredEntry>,
 }
 
-/// Reads the words of the sources. Blocks. A vocabulary that is missing, unreadable or too large is left out.
+/// Reads the words of the sources. Blocks. A vocabulary that is missing or unreadable, or does not fit, is left
+/// out.
 pub fn read_vocabularies(blobs: &dyn BlobStore, sources: &[WordSource]) -> Vec<Vocabulary> {
-    let mut left = MAX_NEW_WORDS;
+    let (mut left, mut left_bytes) = (MAX_NEW_WORDS, MAX_SOURCE_BYTES);
     let mut found = Vec::new();
     for source in sources {
-        if blobs.size(source.hash).is_none_or(|size| size > MAX_SOURCE_BYTES) {
+        let Some(rest) = blobs.size(source.hash).and_then(|size| left_bytes.checked_sub(size))
+        else {
             continue;
-        }
+        };
+        left_bytes = rest;
         let stored = blobs.read(source.hash).map_err(|e| e.to_string()).and_then(|bytes| {
             let stored = match source.kind {
                 Kind::Course => serde_json::from_slice(&bytes),
@@ -422,7 +424,7 @@ impl Store {
     /// each, the last studied ones.
     pub async fn word_sources(&self, user: UserId) -> DomainResult<WordSources> {
         let read = self.read("word_sources", move |tx| {
-            let courses = tx.enrolled_courses(user, None, 0, MAX_SOURCES as u32)?.items;
+            let courses = tx.enrolled_courses(user, None, 0, MAX_SOURCES)?.items;
             let mut sources = Vec::new();
             for course in courses {
                 let is_active = course.status == Some(DecisionStatus::Active);
@@ -460,13 +462,12 @@ impl Store {
 
 fn course_source(reply: CourseReply) -> Option<WordSource> {
     let meta = reply.summary.meta;
-    let difficulty: Difficulty = meta.difficulty;
     Some(WordSource {
         hash: reply.outline.vocabulary?,
         root: meta.id,
         kind: Kind::Course,
         lang: meta.lang,
-        level: course_level(difficulty),
+        level: course_level(meta.difficulty),
     })
 }
 

@@ -137,7 +137,6 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-overview",
             "carrel-password",
             "carrel-people",
-            "carrel-domain",
             "carrel-precis",
             "carrel-roster",
             "carrel-scheduling",

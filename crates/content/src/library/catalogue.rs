@@ -11,7 +11,7 @@ use carrel_model::{
 };
 use carrel_net::Error as Net;
 use carrel_sqlite::{Change, search};
-use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter, types::Value};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -311,11 +311,7 @@ fn family_languages(conn: &rusqlite::Connection, kind: Kind, family: &str) -> Re
 }
 
 /// Returns the texts in the only column of a query.
-pub(super) fn texts(
-    conn: &rusqlite::Connection,
-    sql: &str,
-    values: impl rusqlite::Params,
-) -> Result<Vec<String>> {
+pub(super) fn texts(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<String>> {
     let mut stmt = conn.prepare_cached(sql)?;
     Ok(stmt.query_map(values, |r| r.get(0))?.collect::<rusqlite::Result<_>>()?)
 }

@@ -104,6 +104,10 @@ pub(super) fn id_of_request(headers: &HeaderMap) -> Uuid {
     })
 }
 
+fn session_id(headers: &HeaderMap) -> SessionId {
+    SessionId(id_of_request(headers))
+}
+
 /// Merges a report of studying a story.
 pub(super) async fn report_story(
     app: &App,
@@ -115,7 +119,7 @@ pub(super) async fn report_story(
         story: update.story_id,
         percent: (update.completion_percentage * 100.0 + 1e-6) as u16,
         spent_ms: (update.time_spent * 1000.0).round() as i64,
-        session: SessionId(id_of_request(headers)),
+        session: session_id(headers),
         device: caller.device,
         off_min: update.off_min.unwrap_or(0),
     };

@@ -138,6 +138,7 @@ async fn device_and_server_compute_the_same_figures_from_the_same_rows() {
         ("fr", "fleuve"),
         ("fr", "rive"),
         ("sw", "mto"),
+        ("en", "eddy"),
     ] {
         cards.push(d.add(lang, word).await);
     }
@@ -149,6 +150,9 @@ async fn device_and_server_compute_the_same_figures_from_the_same_rows() {
     d.learning.set_review_settings(settings).await.unwrap();
     for (n, rating) in [3, 1, 4, 2, 3, 3, 1, 3, 4, 3].into_iter().enumerate() {
         d.answer(&cards[n % 5], rating).await;
+        if n == 8 {
+            d.answer(&cards[7], 1).await;
+        }
         d.clock.advance(3 * DAY);
     }
     // What a learner may do besides: undo, mark as known, suspend, remove.
@@ -188,7 +192,7 @@ async fn device_and_server_compute_the_same_figures_from_the_same_rows() {
     assert_eq!(found["languages"], json!(languages));
     // The figures say something: each kind of word occurs.
     let counted = (figures.all.words, figures.all.new, figures.all.known, figures.languages.len());
-    assert_eq!(counted, (6, 1, 2, 3));
+    assert_eq!(counted, (7, 1, 2, 3));
     assert!(figures.all.learning > 0 && figures.all.due > 0, "{figures:?}");
     // The answers, the newest first; the undone one is not among them.
     let latest: Vec<EventId> =
@@ -196,7 +200,7 @@ async fn device_and_server_compute_the_same_figures_from_the_same_rows() {
     let ids: Vec<&Value> =
         found["latest"].as_array().unwrap().iter().map(|answer| &answer["id"]).collect();
     assert_eq!(json!(ids), json!(latest));
-    assert_eq!(ids.len(), 10);
+    assert_eq!(ids.len(), 11);
     // Another learner has no words.
     let other: Value = server.get("/api/vocabulary/progress", &amin.access_token).await.ok();
     assert_eq!((&other["words"], &other["latest"]), (&json!(0), &json!([])));
