@@ -20,6 +20,7 @@ mod epoch;
 mod error;
 mod external;
 mod jobs;
+mod maintenance;
 mod messages;
 mod migrate;
 mod people;

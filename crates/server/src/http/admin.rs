@@ -20,7 +20,10 @@ use super::{
     auth::enrolment_hash,
     extract::{Json, Path, Query, SignedInUser},
 };
-use crate::{domain::enrolment_tokens::NewEnrolmentToken, password::random};
+use crate::{
+    domain::{enrolment_tokens::NewEnrolmentToken, maintenance::MaintenanceReports},
+    password::random,
+};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -314,6 +317,16 @@ pub struct AuditReply {
     pub subject: Option<UserId>,
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
+}
+
+/// Returns the reports of the last checks: rows without an account, values out of range, deletions of expired rows, and
+/// for operators the indices.
+#[utoipa::path(get, path = "/api/v1/admin/maintenance", tag = "admin", responses((status = 200, body = MaintenanceReports)))]
+pub async fn maintenance(
+    State(app): State<App>,
+    caller: SignedInUser,
+) -> Result<Reply<MaintenanceReports>, ApiError> {
+    Ok(Reply(app.store.maintenance_reports(caller.rank).await?))
 }
 
 /// Returns the latest 500 lines of the audit log, the latest first.

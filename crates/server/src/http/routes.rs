@@ -93,6 +93,8 @@ pub(super) fn table() -> Vec<Entry> {
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
             .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::maintenance))
+            .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
             .limited(&RouteLimit::UPLOADS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::report_of))

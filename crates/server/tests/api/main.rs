@@ -24,6 +24,7 @@ mod isolation;
 mod jobs;
 mod learner;
 mod limits;
+mod maintenance;
 mod malformed;
 mod me;
 mod oidc;

@@ -172,6 +172,7 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("POST /api/v1/admin/people/{userId}/code", ["--------", "-+------", "-+++++-+", "-+++++++"]),
     ("GET /api/v1/admin/classes", ["-", "+", "+", "+"]),
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/maintenance", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/courses", ["-", "+", "+", "+"]),

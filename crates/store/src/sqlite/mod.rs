@@ -10,6 +10,7 @@ mod engine;
 mod enrolment_tokens;
 mod external;
 mod jobs;
+mod maintenance;
 mod people;
 mod rows;
 mod search;

@@ -10,6 +10,7 @@ mod courses;
 mod enrolment_tokens;
 mod external;
 mod jobs;
+mod maintenance;
 mod people;
 mod rows;
 mod sessions;
@@ -28,6 +29,9 @@ pub use courses::{
 pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use external::{ExternalCodeRow, ExternalFlowRow, ExternalIdentityRow, ExternalTx};
 pub use jobs::{JobRow, JobTx};
+pub use maintenance::{
+    IndexFact, MaintenanceTx, RANGES, StorageFacts, TableFact, ValueRange, learner_tables,
+};
 pub use people::{AuditRow, ClassKey, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
@@ -56,6 +60,7 @@ pub trait Tx:
     + RowTx
     + StudyTx
     + JobTx
+    + MaintenanceTx
     + EnrolmentTokenTx
     + PeopleTx
     + ExternalTx
@@ -71,6 +76,7 @@ impl<T> Tx for T where
         + RowTx
         + StudyTx
         + JobTx
+        + MaintenanceTx
         + EnrolmentTokenTx
         + PeopleTx
         + ExternalTx
