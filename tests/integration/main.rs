@@ -5,6 +5,7 @@ mod browser_sign_in;
 mod bundle_faults;
 mod bundle_versions;
 mod bundles;
+mod catalogue_events;
 mod client;
 mod completion;
 mod crash;

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import ConvertedFileReport from "../src/components/transfer/ConvertedFileReport.svelte";
 import { transferErrorText } from "../src/components/transfer/transferText";
@@ -30,5 +32,18 @@ it.each([
 
 it("a file that cannot be converted says why, by the code of its problem", () => {
   expect(transferErrorText("not_converted", "import-protected")).toContain("DRM");
-  expect(transferErrorText("not_converted", "zip-bomb")).toContain("zip-bomb");
+  expect(transferErrorText("not_converted", "bad-lang")).toContain("language");
+  expect(transferErrorText("not_converted", "of-a-later-release")).toContain("of-a-later-release");
+});
+
+it.each(["en", "fr", "ar"] as const)("each problem of a file has a message: %s", async (language) => {
+  await setLanguage(language);
+  const type = readFileSync(join(import.meta.dirname, "../src/api/types/ImportProblem.ts"), "utf8");
+  const codes = [...type.matchAll(/\| "([a-z-]+)"/g)].map((match) => match[1]!);
+  expect(codes.length).toBeGreaterThan(15);
+  for (const code of codes) {
+    // A code without a message of its own is shown as it is.
+    expect(transferErrorText("not_converted", code), code).not.toContain(`${code})`);
+    expect(transferErrorText("not_converted", code).length, code).toBeGreaterThan(20);
+  }
 });

@@ -85,6 +85,17 @@ describe("a course that is not on this device, opened offline", () => {
   });
 });
 
+it("a course that the school no longer offers says so, and can be continued", async () => {
+  platform.replies["get_course"] = () => ({ ...courseView("how-rivers-work")!, withdrawn: true });
+  const target = await open("how-rivers-work");
+  expect(text(target)).toContain("Your school no longer offers this course.");
+  expect(allByRole(target, "link", "Continue")).toHaveLength(1);
+  platform.replies = {};
+  platform.emit({ kind: "changed", topics: [{ topic: "catalogue" }] });
+  await rendered();
+  expect(text(target)).not.toContain("no longer offers");
+});
+
 describe("an enrolment", () => {
   const enrolment = (value: "pending" | "active" | null) => () => {
     const view = courseView("how-rivers-work")!;

@@ -217,6 +217,24 @@ it("'Show more' is remembered by the history entry, also after a reload", async 
   expect(covers(await open())).toBeGreaterThan(before);
 });
 
+it("a change of the catalogue changes the list without a reload, and a withdrawn course is shown as such", async () => {
+  const soil = courses.find((card) => card.course.id === "soil")!;
+  const bread = courses.find((card) => card.course.id === "bread")!;
+  script({ courses: [soil, bread], stories: [] }, 1);
+  const target = await open();
+  const shown = (): string => text(byRole(target, "region", "On this device"));
+  expect(shown()).toContain("Soil");
+  expect(shown()).not.toContain("No longer offered");
+  expect(shown()).not.toContain("Bread, from Field to Oven");
+  platform.calls = [];
+  const maps = courses.find((card) => card.course.id === "reading-maps")!;
+  script({ courses: [{ ...soil, withdrawn: true }, bread, maps], stories: [] }, 2);
+  platform.emit({ kind: "changed", topics: [{ topic: "catalogue" }] });
+  await rendered();
+  expect(shown()).toContain("Bread, from Field to Oven");
+  expect(shown()).toContain("No longer offered");
+});
+
 describe("the language of the list", () => {
   const opener = (target: Element, name: string) => byRole(target, "button", name);
   async function pick(target: Element): Promise<HTMLElement> {

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
+use carrel_client::bundle::PROBLEM_CODES;
 use ts_rs::{Config, TS};
 
 use crate::{
@@ -29,6 +30,7 @@ pub fn generate(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
     CommandError::export_all(&config)?;
     UiEvent::export_all(&config)?;
     carrel_model::lattice::Row::export_all(&config)?;
+    fs::write(types.join("ImportProblem.ts"), import_problems()?)?;
     fs::write(dir.join("client.ts"), client(&config)?)?;
     fs::write(dir.join("types.ts"), index(&types)?)?;
     Ok(())
@@ -67,6 +69,18 @@ fn client(config: &Config) -> Result<String, std::fmt::Error> {
         )?;
     }
     writeln!(out, "}};")?;
+    Ok(out)
+}
+
+/// Returns the type of the codes of files that cannot be converted, so that the UI has a message for each.
+fn import_problems() -> Result<String, std::fmt::Error> {
+    let mut out = String::from(HEADER);
+    writeln!(out, "/** The code of a problem for which a file of another program is refused. */")?;
+    write!(out, "export type ImportProblem =")?;
+    for code in PROBLEM_CODES {
+        write!(out, "\n  | \"{code}\"")?;
+    }
+    writeln!(out, ";")?;
     Ok(out)
 }
 

@@ -4,7 +4,10 @@ use carrel_model::{ErrorCode, UserId};
 use carrel_people::PeopleError;
 
 use crate::store::StoreError;
-use crate::{courses::CourseRefusal, enrolment_tokens::TokenRefusal, external::ExternalRefusal};
+use crate::{
+    assessments::SubmissionRefusal, courses::CourseRefusal, enrolment_tokens::TokenRefusal,
+    external::ExternalRefusal,
+};
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
@@ -29,6 +32,8 @@ pub enum DomainError {
     BadToken(String),
     #[error("no enrolment token has the name {0:?}")]
     NoToken(String),
+    #[error("there are more than {0} rows of this kind")]
+    TooManyRows(u32),
     #[error("the account is suspended or disabled, or was deleted")]
     NotActive,
     #[error(transparent)]
@@ -37,6 +42,8 @@ pub enum DomainError {
     People(PeopleError),
     #[error(transparent)]
     Course(#[from] CourseRefusal),
+    #[error(transparent)]
+    Submission(#[from] SubmissionRefusal),
 }
 
 impl From<PeopleError> for DomainError {
@@ -55,11 +62,13 @@ impl DomainError {
             Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
             Self::BadLogin(_) | Self::BadToken(_) => ErrorCode::InvalidRequest,
             Self::People(e) => e.code(),
+            Self::TooManyRows(_) => ErrorCode::TooLarge,
             Self::NotActive => ErrorCode::BadCredentials,
             Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
             Self::Token(refusal) => refusal.code(),
             Self::External(refusal) => refusal.code(),
             Self::Course(refusal) => refusal.code(),
+            Self::Submission(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
@@ -68,6 +77,7 @@ impl DomainError {
             Self::NoLogin(_) => "list the accounts with `user list`",
             Self::Token(_) => "ask for a new token, or sign in without one",
             Self::External(refusal) => refusal.hint(),
+            Self::TooManyRows(_) => "the app computes these figures on the device",
             Self::NoToken(_) => "list the tokens with `token list`",
             Self::People(e) => e.hint(),
             Self::Course(refusal) => refusal.hint(),

@@ -9,6 +9,7 @@
 //! of an answer and the merge of rows (`carrel-model`).
 
 pub mod accounts;
+pub mod assessments;
 mod attempts;
 pub mod blobs;
 pub mod change_log;
@@ -23,10 +24,11 @@ pub mod external;
 mod facts;
 pub mod jobs;
 pub mod mail;
+pub mod maintenance;
 pub mod people;
 pub mod publishing;
 pub mod push_validation;
-mod retention;
+pub mod retention;
 mod rosters;
 pub mod rows;
 pub mod search;
@@ -36,5 +38,6 @@ pub mod store;
 pub mod study;
 pub mod tokens;
 pub mod uploads;
+pub mod vocabulary;
 
 pub use error::{DomainError, DomainResult};

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Merges a batch. Also returns the attempts left to grade in another transaction.
-fn push(
+pub(crate) fn push(
     tx: &dyn Tx,
     user: UserId,
     batch: &[Row],

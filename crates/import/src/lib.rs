@@ -26,6 +26,7 @@ mod xml;
 
 pub use anki::ImportedReview;
 pub use detect::{Format, detect};
+pub use error::PROBLEM_CODES;
 pub use import::{Failure, Imported, Options, import};
 pub use remark::{Remark, RemarkCode};
 pub use report::{Item, Level, Report, SOURCE_FORMAT};

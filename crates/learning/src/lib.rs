@@ -30,7 +30,8 @@ use std::sync::Arc;
 pub use attempts::AttemptRecord;
 pub use carrel_overview::{Overview, RootTime, SUMMARY_DAYS, Summary};
 pub use carrel_scheduling::{
-    MAX_RECOMMENDED, Recommendation, RecommendedWord, Urgency, learner_level, recommend,
+    MAX_RECOMMENDED, Recommendation, RecommendedWord, Urgency, WordCounts, WordFigures,
+    course_level, learner_level, recommend,
 };
 use carrel_system::IdGen;
 pub use completion::COMPLETED;

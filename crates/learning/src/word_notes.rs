@@ -18,7 +18,7 @@ use crate::{
     CardMarks, Learning, Result,
     reviews::{marks_of, set_marks},
     store::checked,
-    words::{self, Cards},
+    words::{self, cards_among},
 };
 
 /// First part of the items of words that no course or story has: `own-words/<32 hex digits>`.
@@ -152,7 +152,7 @@ impl Learning {
         let card = card.clone();
         self.store
             .read(move |conn| {
-                let cards = Cards::of_cards(conn, std::slice::from_ref(&card))?;
+                let cards = cards_among(conn, std::slice::from_ref(&card))?;
                 marks_of(conn, &cards, &card)
             })
             .await
@@ -167,7 +167,7 @@ impl Learning {
         let key = card.clone();
         self.store
             .write("mark_word", move |tx| {
-                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&key))?;
+                let cards = cards_among(tx.conn(), std::slice::from_ref(&key))?;
                 let before = marks_of(tx.conn(), &cards, &key)?;
                 let mut after = before;
                 change(&mut after);

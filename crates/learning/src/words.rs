@@ -9,6 +9,7 @@ use carrel_model::{
     CardKey, EventId, ItemId,
     lattice::{Review, ReviewKind, ReviewVoid},
 };
+use carrel_scheduling::Cards;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -52,7 +53,7 @@ impl Learning {
     /// Returns all cards on the list.
     pub(crate) async fn saved_cards(&self) -> Result<BTreeSet<CardKey>> {
         let cards = |conn: &Connection| {
-            let cards = Cards::load(conn)?;
+            let cards = load_cards(conn)?;
             let added = checked::query::<Review>(conn, NOT_VOIDED, [])?;
             Ok(added.iter().map(|review| cards.of(review)).collect())
         };
@@ -103,7 +104,7 @@ pub(crate) fn save(
     saved: bool,
 ) -> Result<()> {
     let keys: Vec<CardKey> = card.cloned().into_iter().chain([CardKey::of_item(word)]).collect();
-    let cards = Cards::of_cards(tx.conn(), &keys)?;
+    let cards = cards_among(tx.conn(), &keys)?;
     let card = card.cloned().unwrap_or_else(|| cards.of_item(word));
     let added = added_events(tx.conn(), &cards, word, &card)?;
     if !saved {
@@ -165,96 +166,60 @@ pub(crate) fn added_event(
     })
 }
 
-/// The cards of words, for reviews that do not name a card or were made without the entry: from the vocabularies on
-/// this device, otherwise from the other reviews of the word.
-#[derive(Debug, Default)]
-pub(crate) struct Cards(BTreeMap<ItemId, CardKey>);
-
 const WORDS_OF_CARD: &str = "SELECT word FROM review WHERE card = ?1 AND card <> '' AND rating = 0 \
                              UNION SELECT item FROM word_card WHERE card = ?1";
-/// As in `Cards::load`: the vocabularies on this device, then the least key of the reviews.
+/// As in `load_cards`: the vocabularies on this device, then the least key of the reviews.
 const CARD_OF_WORD: &str = "SELECT coalesce((SELECT card FROM word_card WHERE item = ?1), (SELECT min(card) \
                             FROM review WHERE word = ?1 AND card > '' AND card NOT LIKE 'item/%' AND rating = 0))";
 
-impl Cards {
-    /// Reads the cards of all words.
-    pub(crate) fn load(conn: &Connection) -> Result<Self> {
-        let mut cards = BTreeMap::new();
-        // The least key, if reviews of one word name several, so that the order of rows does not matter.
-        let from_reviews = "SELECT word, min(card) FROM review WHERE card > '' AND card NOT LIKE 'item/%' \
-                            AND rating = 0 GROUP BY word";
-        for sql in [from_reviews, "SELECT item, card FROM word_card"] {
-            let mut stmt = conn.prepare_cached(sql)?;
-            let mut rows = stmt.query([])?;
-            while let Some(row) = rows.next()? {
-                let item = row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok());
-                let card = row.get_ref(1)?.as_str().ok().and_then(|t| CardKey::new(t).ok());
-                cards.extend(item.zip(card));
-            }
-        }
-        Ok(Self(cards))
-    }
-    /// Reads the cards of the words that belong to one of `keys`, so that the time does not grow with the list. For other
-    /// words the result has no card.
-    pub(crate) fn of_cards(conn: &Connection, keys: &[CardKey]) -> Result<Self> {
-        let mut cards = BTreeMap::new();
-        let mut open = keys.to_vec();
-        let mut seen = BTreeSet::new();
-        while let Some(key) = open.pop() {
-            if !seen.insert(key.clone()) {
-                continue;
-            }
-            let mut words: Vec<ItemId> = key.item().into_iter().collect();
-            let mut stmt = conn.prepare_cached(WORDS_OF_CARD)?;
-            let mut rows = stmt.query([key.as_str()])?;
-            while let Some(row) = rows.next()? {
-                words.extend(row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok()));
-            }
-            for word in words {
-                let mut stmt = conn.prepare_cached(CARD_OF_WORD)?;
-                let card: Option<String> = stmt.query_row([word.as_str()], |r| r.get(0))?;
-                if let Some(card) = card.and_then(|text| CardKey::new(text).ok()) {
-                    // A card of the word itself is now this one, with the other words that belong to it.
-                    open.push(card.clone());
-                    cards.insert(word, card);
-                }
-            }
-        }
-        Ok(Self(cards))
-    }
-    /// Returns the card of a review.
-    pub(crate) fn of(&self, review: &Review) -> CardKey {
-        match &review.card {
-            Some(card) => self.resolved(card),
-            None => self.of_item(&review.word),
+/// Reads the cards of all words.
+pub(crate) fn load_cards(conn: &Connection) -> Result<Cards> {
+    let mut cards = BTreeMap::new();
+    // The least key, if reviews of one word name several, so that the order of rows does not matter.
+    let from_reviews = "SELECT word, min(card) FROM review WHERE card > '' AND card NOT LIKE 'item/%' \
+                        AND rating = 0 GROUP BY word";
+    for sql in [from_reviews, "SELECT item, card FROM word_card"] {
+        let mut stmt = conn.prepare_cached(sql)?;
+        let mut rows = stmt.query([])?;
+        while let Some(row) = rows.next()? {
+            let item = row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok());
+            let card = row.get_ref(1)?.as_str().ok().and_then(|t| CardKey::new(t).ok());
+            cards.extend(item.zip(card));
         }
     }
-    /// Returns the words whose reviews belong to a card although they do not name it.
-    pub(crate) fn items_of(&self, card: &CardKey) -> Vec<ItemId> {
-        match card.item() {
-            Some(item) if !self.0.contains_key(&item) => vec![item],
-            Some(_) => Vec::new(),
-            None => {
-                let items = self.0.iter().filter(|(_, of)| *of == card);
-                items.map(|(item, _)| item.clone()).collect()
+    Ok(cards.into_iter().collect())
+}
+/// Reads the cards of the words that belong to one of `keys`, so that the time does not grow with the list. For other
+/// words the result has no card.
+pub(crate) fn cards_among(conn: &Connection, keys: &[CardKey]) -> Result<Cards> {
+    let mut cards = BTreeMap::new();
+    let mut open = keys.to_vec();
+    let mut seen = BTreeSet::new();
+    while let Some(key) = open.pop() {
+        if !seen.insert(key.clone()) {
+            continue;
+        }
+        let mut words: Vec<ItemId> = key.item().into_iter().collect();
+        let mut stmt = conn.prepare_cached(WORDS_OF_CARD)?;
+        let mut rows = stmt.query([key.as_str()])?;
+        while let Some(row) = rows.next()? {
+            words.extend(row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok()));
+        }
+        for word in words {
+            let mut stmt = conn.prepare_cached(CARD_OF_WORD)?;
+            let card: Option<String> = stmt.query_row([word.as_str()], |r| r.get(0))?;
+            if let Some(card) = card.and_then(|text| CardKey::new(text).ok()) {
+                // A card of the word itself is now this one, with the other words that belong to it.
+                open.push(card.clone());
+                cards.insert(word, card);
             }
         }
     }
-    /// Returns the card of a word.
-    pub(crate) fn of_item(&self, item: &ItemId) -> CardKey {
-        self.0.get(item).cloned().unwrap_or_else(|| CardKey::of_item(item))
-    }
-    /// Returns the card, or for a word without entry its card if that is known by now.
-    pub(crate) fn resolved(&self, card: &CardKey) -> CardKey {
-        match card.item() {
-            Some(item) => self.of_item(&item),
-            None => card.clone(),
-        }
-    }
+    Ok(cards.into_iter().collect())
 }
 
 fn words(conn: &Connection) -> Result<Vec<Word>> {
-    let cards = Cards::load(conn)?;
+    let cards = load_cards(conn)?;
     let mut first: BTreeMap<CardKey, (i64, ItemId)> = BTreeMap::new();
     for review in checked::query::<Review>(conn, NOT_VOIDED, [])? {
         let at = (review.at_ms, review.word.clone());

@@ -80,6 +80,10 @@ impl CardKey {
             _ => None,
         }
     }
+    /// Returns true if the key was made by `of_item`, also if its item is not valid.
+    pub fn is_of_item(&self) -> bool {
+        self.language() == ITEM
+    }
     /// Returns the code of the language.
     pub fn language(&self) -> &str {
         self.parts().0

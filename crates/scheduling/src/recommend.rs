@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use carrel_model::CardKey;
+use carrel_model::{CardKey, content::Difficulty};
 
 /// Maximum number of recommended words.
 pub const MAX_RECOMMENDED: usize = 10;
@@ -15,7 +15,7 @@ const FIRST_LEVEL: f64 = 1.0;
 /// A word may be this much above the level of the learner.
 const STEP: f64 = 0.5;
 /// A word with this mastery is not recommended.
-const MASTERED: f64 = 0.8;
+pub(crate) const MASTERED: f64 = 0.8;
 
 /// A word that may be recommended.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,10 +90,29 @@ pub fn learner_level(stories: impl IntoIterator<Item = (f64, f64)>) -> f64 {
     if count > 0.0 { sum / count } else { FIRST_LEVEL }
 }
 
-/// Returns at most ten words up to half a level above the learner's `level` that are not mastered: the most urgent
-/// first, then those nearest to the level, then the most frequent, then by the key. The order of `words` does not
-/// matter.
+/// Returns the level of the words of a course that have none of their own.
+pub fn course_level(difficulty: Difficulty) -> f64 {
+    match difficulty {
+        Difficulty::Beginner => 1.0,
+        Difficulty::Intermediate => 3.0,
+        _ => 5.0,
+    }
+}
+
+/// Returns the first ten words of `rank`.
 pub fn recommend(
+    words: impl IntoIterator<Item = RecommendedWord>,
+    level: f64,
+    today: i32,
+) -> Vec<Recommendation> {
+    let mut found = rank(words, level, today);
+    found.truncate(MAX_RECOMMENDED);
+    found
+}
+
+/// Returns the words up to half a level above the learner's `level` that are not mastered: the most urgent first, then
+/// those nearest to the level, then the most frequent, then by the key. The order of `words` does not matter.
+pub fn rank(
     words: impl IntoIterator<Item = RecommendedWord>,
     level: f64,
     today: i32,
@@ -110,7 +129,6 @@ pub fn recommend(
     found.sort_by(by_rank);
     let mut seen = BTreeSet::new();
     found.retain(|one| seen.insert(one.word.card.clone()));
-    found.truncate(MAX_RECOMMENDED);
     found
 }
 

@@ -22,6 +22,7 @@ use carrel_authoring::{
     watch::Watch,
 };
 use carrel_model::Slug;
+use carrel_people::permissions::Rank;
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{AcceptOptions, accept_work},
@@ -277,6 +278,13 @@ enum JobsCommand {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Print the reports of the last checks as JSON: rows without an account, values out of range, indices, deletions.
+    Reports {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
     /// Run one job now; the server may be running.
     Run {
         name: String,
@@ -414,6 +422,11 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             JobRunner::new(Arc::clone(&data)).schedule().await?;
             let now_ms = SystemClock.now_ms();
             data.store.jobs().await?.iter().for_each(|job| println!("{}", job_line(job, now_ms)));
+        }
+        Command::Jobs { command: JobsCommand::Reports { data, config } } => {
+            let data = open_with(data, config.as_deref())?;
+            let reports = data.store.maintenance_reports(Rank::Operator).await?;
+            println!("{}", serde_json::to_string_pretty(&reports).unwrap_or_default());
         }
         Command::Jobs { command: JobsCommand::Run { name, data, config } } => {
             let data = open_with(data, config.as_deref())?;

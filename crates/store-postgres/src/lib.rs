@@ -21,6 +21,7 @@ mod error;
 mod external;
 mod jobs;
 mod mail;
+mod maintenance;
 mod messages;
 mod migrate;
 mod people;

@@ -1,17 +1,17 @@
 //! The courses of a learner in one statement.
 
 use carrel_model::{
-    Hlc, ItemId, Slug, UserId,
-    lattice::{ItemKind, Progress, Session},
+    BlobHash, EventId, Hlc, ItemId, Slug, UserId,
+    lattice::{Attempt, Grade, ItemKind, Kv, Progress, Review, ReviewVoid, Session},
 };
 use carrel_sqlite::rows::NEVER;
 use carrel_store::{
     Result, StoreError,
-    tx::{EnrolledCourse, Listed, StudyTx, decision_status_of, kinds_of},
+    tx::{EnrolledCourse, Kind, Listed, StudyTx, decision_status_of, kinds_of},
 };
 use tokio_postgres::Row;
 
-use crate::tx::{Params, PgTx, bytes, get};
+use crate::tx::{Params, PgTx, bytes, get, hash};
 
 /// Reads the rows of one learner once each, and groups them by course: the text of an item before the first `/`.
 const COURSES: &str = "WITH studied AS MATERIALIZED (
@@ -88,6 +88,45 @@ impl StudyTx for PgTx<'_> {
         let count = format!("SELECT count(*) FROM progress {filter}");
         let total = self.count(&count, &[&user, &kinds])? as u64;
         Ok(Listed { items, total })
+    }
+    fn reviews(&self, user: UserId, max: u32) -> Result<Vec<Review>> {
+        self.select("WHERE user_id = $1 LIMIT $2", &[&bytes(&user.0), &i64::from(max)])
+    }
+    fn review_voids(&self, user: UserId, max: u32) -> Result<Vec<EventId>> {
+        let voids: Vec<ReviewVoid> =
+            self.select("WHERE user_id = $1 LIMIT $2", &[&bytes(&user.0), &i64::from(max)])?;
+        Ok(voids.into_iter().map(|void| void.id).collect())
+    }
+    fn registers(&self, user: UserId, namespaces: &[&str], max: u32) -> Result<Vec<Kv>> {
+        let filter = "WHERE user_id = $1 AND ns = ANY($2) LIMIT $3";
+        self.select(filter, &[&bytes(&user.0), &namespaces, &i64::from(max)])
+    }
+    fn replies(&self, kind: Kind, ids: &[Slug]) -> Result<Vec<(Slug, String)>> {
+        let ids: Vec<&str> = ids.iter().map(Slug::as_str).collect();
+        let sql = "SELECT id, reply FROM publication WHERE kind = $1 AND id = ANY($2)";
+        let rows = self.query(sql, &[&kind.as_str(), &ids])?;
+        rows.iter()
+            .map(|row| {
+                let id = Slug::new(get::<String>(row, 0)?)
+                    .map_err(|e| StoreError::unreadable("publication", e))?;
+                Ok((id, get(row, 1)?))
+            })
+            .collect()
+    }
+    fn newest_quiz(&self, item: &ItemId) -> Result<Option<(BlobHash, String)>> {
+        let sql =
+            "SELECT hash, body FROM quiz WHERE item = $1 ORDER BY revision DESC, hash LIMIT 1";
+        let row = self.query_opt(sql, &[&item.as_str()])?;
+        row.map(|row| Ok((hash(&row, 0)?, get(&row, 1)?))).transpose()
+    }
+    fn attempts_at(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<Vec<Attempt>> {
+        let clause = "WHERE user_id = $1 AND quiz = $2 ORDER BY started_ms DESC, id LIMIT $3";
+        self.select(clause, &[&bytes(&user.0), &quiz.as_str(), &i64::from(max)])
+    }
+    fn grades_at(&self, user: UserId, quiz: &ItemId) -> Result<Vec<Grade>> {
+        let clause = "WHERE user_id = $1
+            AND attempt IN (SELECT g.attempt FROM graded_attempt g WHERE g.user_id = $1 AND g.quiz = $2)";
+        self.select(clause, &[&bytes(&user.0), &quiz.as_str()])
     }
     fn count_finished_sections(&self, user: UserId) -> Result<u32> {
         let sql = "SELECT count(*) FROM progress WHERE user_id = $1 AND kind = 'section' AND done_ms < $2";

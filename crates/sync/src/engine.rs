@@ -15,10 +15,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_learning::store::{Store, outbox, state};
-use carrel_model::{ErrorCode, lattice::RowKey, wire::ChangesEvent};
+use carrel_model::{
+    ErrorCode,
+    lattice::RowKey,
+    wire::{CatalogueEvent, ChangesEvent},
+};
 use carrel_system::IdGen;
 use futures_util::{StreamExt, future::join};
 use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 use crate::{
     Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
@@ -41,6 +46,8 @@ pub struct Engine {
     outbound: Outbound,
     last_contact: LastContact,
     machine: Mutex<Machine>,
+    /// The last reported revision of the catalogue.
+    catalogue: watch::Sender<Option<u64>>,
 }
 
 impl Engine {
@@ -54,7 +61,13 @@ impl Engine {
         let transport = Arc::new(transport);
         let outbound = Outbound::new(store.clone(), transport.clone(), ids);
         let last_contact = LastContact::default();
-        Self { store, transport, outbound, last_contact, machine: Mutex::new(machine) }
+        let (machine, catalogue) = (Mutex::new(machine), watch::Sender::new(None));
+        Self { store, transport, outbound, last_contact, machine, catalogue }
+    }
+    /// Returns the revision of the catalogue that the server reported last. Each report counts as a change, also of the
+    /// same revision: the server reports it when a stream opens and after each change.
+    pub fn catalogue(&self) -> watch::Receiver<Option<u64>> {
+        self.catalogue.subscribe()
     }
 
     /// Passes an event to the machine at the present monotonic time.
@@ -304,9 +317,10 @@ impl Engine {
         while let Some(piece) = body.next().await {
             let Ok(piece) = piece else { return ended(Fault::Offline) };
             match lines.feed(&piece) {
-                Some(found) => found
-                    .into_iter()
-                    .for_each(|n| emit(Event::Changes { usn: n.usn, epoch: n.epoch })),
+                Some(found) => found.into_iter().for_each(|announced| match announced {
+                    Announced::Rows(n) => emit(Event::Changes { usn: n.usn, epoch: n.epoch }),
+                    Announced::Catalogue(n) => drop(self.catalogue.send_replace(Some(n.revision))),
+                }),
                 None => return ended(Fault::BadReply),
             }
         }
@@ -324,17 +338,35 @@ fn store_failed(lane: Lane, e: &crate::Error) -> Event {
     Event::StoreFailed(lane)
 }
 
-/// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: changes` with one line of data.
+/// What an event of the stream reports.
+#[derive(Debug, PartialEq)]
+enum Announced {
+    Rows(ChangesEvent),
+    Catalogue(CatalogueEvent),
+}
+
+impl Announced {
+    /// Returns `None` for an event that this release does not know or cannot read.
+    fn of(event: &str, data: &str) -> Option<Self> {
+        match event {
+            "changes" => serde_json::from_str(data).ok().map(Self::Rows),
+            "catalogue" => serde_json::from_str(data).ok().map(Self::Catalogue),
+            _ => None,
+        }
+    }
+}
+
+/// Parser of server-sent events (WHATWG HTML, 9.2), limited to events with one line of data.
 #[derive(Default)]
 struct EventLines {
     partial: Vec<u8>,
-    is_changes_event: bool,
+    event: String,
     data: String,
 }
 
 impl EventLines {
     /// Returns the events completed by `bytes`; `None` if a line exceeds the limit.
-    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<ChangesEvent>> {
+    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<Announced>> {
         self.partial.extend_from_slice(bytes);
         let mut events = Vec::new();
         // The lines are removed from `partial` once, at the end: a chunk may contain thousands.
@@ -346,16 +378,12 @@ impl EventLines {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
-                "event" => self.is_changes_event = value == "changes",
+                "event" => value.clone_into(&mut self.event),
                 "data" => self.data.push_str(value),
                 "" if line.is_empty() => {
-                    let (data, is_changes_event) = (
-                        std::mem::take(&mut self.data),
-                        std::mem::take(&mut self.is_changes_event),
-                    );
-                    if is_changes_event {
-                        events.extend(serde_json::from_str::<ChangesEvent>(&data).ok());
-                    }
+                    let (event, data) =
+                        (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
+                    events.extend(Announced::of(&event, &data));
                 }
                 _ => {}
             }
@@ -388,15 +416,17 @@ mod tests {
     #[test]
     fn events_are_parsed_across_chunk_boundaries() {
         let stream = b": hello\n\nevent: changes\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\n\
-            event: other\ndata: {}\n\n\
+            event: other\ndata: {}\n\nevent: catalogue\ndata: {\"revision\":5}\n\n\
             event: changes\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: changes\ndata: nonsense\n\n";
         for cut in 1..stream.len() {
             let mut lines = EventLines::default();
-            let mut usns = Vec::new();
+            let mut found = Vec::new();
             for piece in stream.chunks(cut) {
-                usns.extend(lines.feed(piece).unwrap().into_iter().map(|n| n.usn));
+                found.extend(lines.feed(piece).unwrap());
             }
-            assert_eq!(usns, [7, 8], "pieces of {cut}");
+            let rows = |usn| Announced::Rows(ChangesEvent { usn, epoch: "e".into() });
+            let catalogue = Announced::Catalogue(CatalogueEvent { revision: 5 });
+            assert_eq!(found, [rows(7), catalogue, rows(8)], "pieces of {cut}");
         }
     }
 

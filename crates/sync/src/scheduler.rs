@@ -119,6 +119,11 @@ impl Sync {
         self.status().await
     }
 
+    /// Returns the revision of the catalogue that the server reported last (`Engine::catalogue`); `None` for an account
+    /// without a server.
+    pub fn catalogue(&self) -> Option<watch::Receiver<Option<u64>>> {
+        self.running.as_ref().map(|running| running.engine.catalogue())
+    }
     /// Reports that the network address changed or the device is online again.
     pub fn network_changed(&self) {
         self.send(Event::NetworkChanged);

@@ -112,6 +112,7 @@ export type { ImageRef } from "./types/ImageRef";
 export type { ImageVariant } from "./types/ImageVariant";
 export type { ImportCourses } from "./types/ImportCourses";
 export type { ImportDictionary } from "./types/ImportDictionary";
+export type { ImportProblem } from "./types/ImportProblem";
 export type { ImportWork } from "./types/ImportWork";
 export type { ImportedCourse } from "./types/ImportedCourse";
 export type { ImportedCourses } from "./types/ImportedCourses";

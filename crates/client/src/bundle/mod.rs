@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub use carrel_bundle::{DictionaryFacts, Fault, fingerprint};
 
 pub use carrel_import::{
-    Format as ForeignFormat, Item, Level, Remark as ImportRemark, RemarkCode, Report,
+    Format as ForeignFormat, Item, Level, PROBLEM_CODES, Remark as ImportRemark, RemarkCode, Report,
 };
 
 pub use self::{

@@ -230,6 +230,9 @@ impl OpenAccount {
             session.tokens_found(),
         ));
         tasks.spawn(tasks::store_user(entry, session.user()));
+        if let Some(reported) = self.sync.catalogue() {
+            tasks.spawn(tasks::refresh_catalogue(reported, self.content.clone()));
+        }
         if info.identity().is_none() {
             tasks.spawn(tasks::request_identity(
                 shared.clone(),

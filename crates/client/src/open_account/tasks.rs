@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carrel_content::Content;
+use carrel_content::{Content, Kind};
 use carrel_learning::{Learning, store::Store};
 use carrel_model::wire::UserInfo;
 use carrel_sqlite::{Change, Changes};
@@ -95,6 +95,31 @@ pub(super) async fn store_needs_sign_in(
         tokio::select! {
             changed = ended.changed() => if changed.is_err() { return },
             changed = found.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Requests the lists of courses and stories again when the server reports a revision of the catalogue that they do not
+/// have yet. After a failure the next report counts: the server makes one when the stream is opened again.
+pub(super) async fn refresh_catalogue(
+    mut reported: watch::Receiver<Option<u64>>,
+    content: Arc<Content>,
+) {
+    let mut refreshed = None;
+    loop {
+        let revision = *reported.borrow_and_update();
+        if revision != refreshed {
+            let mut done = Ok(());
+            for kind in [Kind::Course, Kind::Story] {
+                done = done.and(content.library.refresh(kind).await);
+            }
+            match done {
+                Ok(()) => refreshed = revision,
+                Err(e) => tracing::info!(error = %e, "the lists could not be refreshed"),
+            }
+        }
+        if reported.changed().await.is_err() {
+            return;
         }
     }
 }

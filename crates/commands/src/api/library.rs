@@ -84,6 +84,8 @@ pub struct CourseCard {
     pub completed: bool,
     pub download: DownloadState,
     pub enrolment: Option<DecisionStatus>,
+    /// The server does not offer the course any more; it is still on this device.
+    pub withdrawn: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -161,6 +163,8 @@ pub struct CourseView {
     pub time_spent_ms: i64,
     pub enrolment: Option<DecisionStatus>,
     pub enrolment_reason: String,
+    /// The server does not offer the course any more; it is still on this device.
+    pub withdrawn: bool,
     pub download: DownloadState,
     /// The section to continue with.
     pub continue_at: Option<ItemId>,

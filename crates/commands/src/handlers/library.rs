@@ -2,7 +2,7 @@
 //!
 //! Not here: the text of sections and stories (`reading`), search (`search`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use carrel_client::{
     OpenAccount,
@@ -79,12 +79,17 @@ async fn states(account: &OpenAccount, kind: Kind) -> Result<HashMap<String, Sta
     Ok(account.content.blocking(move |content| content.downloads.states(kind)).await?)
 }
 
+async fn withdrawn_courses(account: &OpenAccount) -> Result<BTreeSet<String>> {
+    Ok(account.content.blocking(|content| content.library.withdrawn(Kind::Course)).await?)
+}
+
 pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<CourseList> {
     let account = account(host)?;
     let (filter, page, page_size) = filter(&account, &request, Kind::Course).await?;
     let listed = account.content.library.courses(&filter).await?;
     let freshness = freshness(&listed);
     let states = states(&account, Kind::Course).await?;
+    let withdrawn = withdrawn_courses(&account).await?;
     let enrolments = account.learning.enrolments().await?;
     let mut done: BTreeMap<String, u64> = BTreeMap::new();
     for item in account.learning.done_items(ItemKind::Section).await? {
@@ -103,6 +108,7 @@ pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<Cours
                 Some(course.version),
             ),
             enrolment: enrolments.get(id).and_then(Enrolment::status),
+            withdrawn: withdrawn.contains(id.as_str()),
             course,
         }
     });
@@ -239,7 +245,7 @@ async fn continue_card(
 fn first_unfinished(
     meta: &CourseMeta,
     outline: &CourseOutline,
-    done: &std::collections::BTreeSet<ItemId>,
+    done: &BTreeSet<ItemId>,
     after: Option<&ItemId>,
 ) -> Option<ItemId> {
     let all: Vec<ItemId> = outline
@@ -324,6 +330,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
         enrolment_reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
+        withdrawn: withdrawn_courses(&account).await?.contains(root),
         download: state_view(&state, manifest.manifest.total_bytes(), newest),
         continue_at: continue_at(meta, outline, &done, latest.as_ref()),
         course: CourseSummary { meta: meta.clone(), version: manifest.version },
@@ -334,7 +341,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
 fn continue_at(
     meta: &CourseMeta,
     outline: &CourseOutline,
-    done: &std::collections::BTreeSet<ItemId>,
+    done: &BTreeSet<ItemId>,
     latest: Option<&ItemId>,
 ) -> Option<ItemId> {
     match latest {

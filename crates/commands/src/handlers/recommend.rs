@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use carrel_client::{
     Error, OpenAccount,
     content::{Kind, library::Filter},
-    learning::{RecommendedWord as Candidate, Urgency, WordSummaries, learner_level, recommend},
+    learning::{
+        RecommendedWord as Candidate, Urgency, WordSummaries, course_level, learner_level,
+        recommend,
+    },
     lexicon::Lexicon as _,
     system::blocking,
 };
 use carrel_model::{
-    CardKey, ItemId, Slug,
-    content::{Difficulty, VocabularyEntry},
-    lattice::ItemKind,
-    text::fold_word,
+    CardKey, ItemId, Slug, content::VocabularyEntry, lattice::ItemKind, text::fold_word,
     wire::StorySummary,
 };
 
@@ -148,11 +148,7 @@ async fn collect_vocabularies(
     for id in ready(Kind::Course).await? {
         let Ok(slug) = Slug::new(id) else { continue };
         let Ok((meta, vocabulary)) = reading::course_words(&library, &slug).await else { continue };
-        let level = match meta.difficulty {
-            Difficulty::Beginner => 1.0,
-            Difficulty::Intermediate => 3.0,
-            _ => 5.0,
-        };
+        let level = course_level(meta.difficulty);
         add(vocabulary, &meta.title, level, sources);
     }
     Ok(())

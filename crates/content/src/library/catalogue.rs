@@ -11,7 +11,7 @@ use carrel_model::{
 };
 use carrel_net::Error as Net;
 use carrel_sqlite::{Change, search};
-use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter, types::Value};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -237,12 +237,9 @@ impl Library {
 
     fn read_list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         self.inner.lists.read_blocking(|conn| {
-            let distinct = |column: &str| -> Result<Vec<String>> {
+            let distinct = |column: &str| {
                 let sql = format!("SELECT DISTINCT {column} FROM listed WHERE kind = ?1 AND {column} <> '' ORDER BY 1");
-                Ok(conn
-                    .prepare_cached(&sql)?
-                    .query_map([kind.as_str()], |r| r.get(0))?
-                    .collect::<rusqlite::Result<_>>()?)
+                texts(conn, &sql, [kind.as_str()])
             };
             let languages = distinct("lang")?;
             let (clause, values) = conditions(kind, filter, &languages);
@@ -309,12 +306,14 @@ struct Family {
 }
 
 fn family_languages(conn: &rusqlite::Connection, kind: Kind, family: &str) -> Result<Vec<String>> {
-    Ok(conn
-        .prepare_cached(
-            "SELECT DISTINCT lang FROM listed WHERE kind = ?1 AND grouped_by = ?2 ORDER BY 1",
-        )?
-        .query_map([kind.as_str(), &group_of(family)], |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?)
+    let sql = "SELECT DISTINCT lang FROM listed WHERE kind = ?1 AND grouped_by = ?2 ORDER BY 1";
+    texts(conn, sql, [kind.as_str(), &group_of(family)])
+}
+
+/// Returns the texts in the only column of a query.
+pub(super) fn texts(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<String>> {
+    let mut stmt = conn.prepare_cached(sql)?;
+    Ok(stmt.query_map(values, |r| r.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Returns an SQL expression for the index in `langs` of the first language that accepts the entry's language.

@@ -1,7 +1,7 @@
 //! Local entries of the catalogue: imported content, and downloaded content that the server does not
 //! list any more. They are listed while they are on this device.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_model::{
     BlobHash, Slug,
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     Result,
     kind::Kind,
-    library::{Library, OpenManifest, catalogue},
+    library::{Library, OpenManifest, catalogue, catalogue::texts},
 };
 
 impl Library {
@@ -106,16 +106,23 @@ impl Library {
         })
     }
 
+    /// Returns the ids of those courses or stories on this device that the server does not offer any more. Imported ones
+    /// do not count, nor does any before the server's list is known.
+    pub fn withdrawn(&self, kind: Kind) -> Result<BTreeSet<String>> {
+        let sql = "SELECT id FROM listed JOIN listed_state USING (kind) WHERE kind = ?1 AND only_here = 1";
+        let found = self.inner.lists.read_blocking(|conn| texts(conn, sql, [kind.as_str()]))?;
+        let sql = "SELECT id FROM carried WHERE account = ?1 AND kind = ?2";
+        let key = [self.inner.account.as_str(), kind.as_str()];
+        let imported = self.inner.content.read_blocking(|conn| texts(conn, sql, key))?;
+        Ok(found.into_iter().filter(|id| !imported.contains(id)).collect())
+    }
+
     /// Adds all ready courses or stories that are not listed. Returns whether the list has entries.
     pub(super) fn add_local_to_list(&self, kind: Kind) -> Result<bool> {
-        let ready: Vec<String> = self.inner.content.read_blocking(|conn| {
-            Ok(conn
-                .prepare_cached(
-                    "SELECT id FROM download WHERE account = ?1 AND kind = ?2 AND scope = '' AND ready IS NOT NULL ORDER BY id",
-                )?
-                .query_map([&self.inner.account, kind.as_str()], |r| r.get(0))?
-                .collect::<rusqlite::Result<_>>()?)
-        })?;
+        let sql = "SELECT id FROM download
+            WHERE account = ?1 AND kind = ?2 AND scope = '' AND ready IS NOT NULL ORDER BY id";
+        let key = [self.inner.account.as_str(), kind.as_str()];
+        let ready = self.inner.content.read_blocking(|conn| texts(conn, sql, key))?;
         let listed = |conn: &Connection, id: &str| -> Result<bool> {
             Ok(conn
                 .prepare_cached("SELECT 1 FROM listed WHERE kind = ?1 AND id = ?2")?

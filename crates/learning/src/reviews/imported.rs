@@ -13,7 +13,7 @@ use carrel_model::{
 };
 
 use super::states;
-use crate::{Learning, Result, store::Tx, words::Cards};
+use crate::{Learning, Result, store::Tx, words::load_cards};
 
 /// Maximum number of reviews that are taken over in one import; the latest ones count.
 pub const MAX_PAST_REVIEWS: usize = 200_000;
@@ -73,7 +73,7 @@ fn end_of_batch(reviews: &[PastReview]) -> usize {
 }
 
 fn store_batch(tx: &mut Tx<'_>, batch: &[PastReview], listed: &BTreeSet<CardKey>) -> Result<u64> {
-    let cards = Cards::load(tx.conn())?;
+    let cards = load_cards(tx.conn())?;
     let mut stored = 0;
     let mut before: Option<(CardKey, i32, u8)> = None;
     for past in batch {

@@ -1,10 +1,10 @@
 //! How well the learner knows the words on the review list.
+//!
+//! Not here: the figures themselves (`ReviewDay::figures` in `carrel-scheduling`).
 
-use super::Day;
+use carrel_scheduling::{MASTERY_CLASSES, WordFigures};
+
 use crate::{Learning, Result};
-
-/// Number of classes in `WordMastery::classes`.
-pub const MASTERY_CLASSES: usize = 6;
 
 /// How well the words are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,30 +20,13 @@ pub struct WordMastery {
 impl Learning {
     /// Returns how well the words on the list are known. `days`: number of days up to today for `learned`.
     pub async fn word_mastery(&self, days: u32) -> Result<WordMastery> {
-        self.with_day(move |_, day| Ok(day.word_mastery(days))).await
+        let WordFigures { all, learned, .. } = self.word_figures(days).await?;
+        Ok(WordMastery { mean: all.mean(), classes: all.classes, learned })
     }
-}
 
-impl Day {
-    fn word_mastery(&self, days: u32) -> WordMastery {
-        let mut found = WordMastery { classes: [0; MASTERY_CLASSES], mean: 0.0, learned: 0 };
-        let before = self.now.day.saturating_sub_unsigned(days);
-        let (mut words, mut sum) = (0_u32, 0.0);
-        for row in &self.rows {
-            let is_learned = row.state.as_ref().is_some_and(|state| state.first_day > before);
-            found.learned += u32::from(is_learned);
-            if row.added_ms.is_none() {
-                continue;
-            }
-            let mastery = self.mastery_of(row);
-            (words, sum) = (words + 1, sum + mastery);
-            let is_new = row.state.is_none() && mastery == 0.0;
-            let class = if is_new { 0 } else { 1 + (mastery * 5.0) as usize };
-            found.classes[class.min(MASTERY_CLASSES - 1)] += 1;
-        }
-        if words > 0 {
-            found.mean = sum / f64::from(words);
-        }
-        found
+    /// Returns the figures of the words on the list, also by language. `days`: number of days up to today for
+    /// `learned`.
+    pub async fn word_figures(&self, days: u32) -> Result<WordFigures> {
+        self.with_day(move |_, day| Ok(day.review.figures(days))).await
     }
 }

@@ -13,29 +13,25 @@ mod states;
 mod summary;
 mod training;
 
-use std::collections::BTreeMap;
-
 use carrel_model::{
     CardKey, EventId, ItemId,
     lattice::{Review, ReviewKind, ReviewVoid},
 };
+pub use carrel_scheduling::{Absence, CardMarks, MASTERY_CLASSES, ReviewSettings};
 use carrel_scheduling::{
-    Candidate, CardState, Due, DueSettings, Event, Kind, Limits, Queue, build, due, fold, is_leech,
-    mastery, retrievability,
+    Candidate, CardRow, CardState, Due, Event, Kind, Queue, ReviewDay, due, fold,
 };
 pub use imported::{MAX_PAST_REVIEWS, PastReview};
-pub use mastery::{MASTERY_CLASSES, WordMastery};
+pub use mastery::WordMastery;
 use rusqlite::Connection;
-pub use settings::{Absence, CardMarks, ReviewSettings};
 pub(crate) use settings::{marks_of, set_marks};
-use states::{CardRow, ParamSets};
 pub use summary::{CardSummary, WordSummaries};
 pub use training::{Training, Workload};
 
 use crate::{
     Error, Learning, Moment, Result,
     store::{Tx, checked, study_day},
-    words::Cards,
+    words::{cards_among, load_cards},
 };
 
 /// Number of answers that `recent_reviews` returns.
@@ -157,7 +153,7 @@ impl Learning {
         let now_ms = self.store.clock().now_ms();
         let ids: Vec<EventId> = (0..limit).map(|_| EventId(self.ids.uuid_v7(now_ms))).collect();
         self.with_day(move |conn, day| {
-            let queue = day.queue();
+            let queue = day.review.queue();
             let cards = queue.cards.iter().zip(&ids);
             let cards: Result<Vec<ReviewCard>> =
                 cards.map(|(candidate, event)| day.shown(conn, candidate, *event)).collect();
@@ -168,7 +164,7 @@ impl Learning {
 
     /// Returns the numbers of the present study day.
     pub async fn review_counts(&self) -> Result<ReviewCounts> {
-        self.with_day(|conn, day| day.counts(conn, &day.queue())).await
+        self.with_day(|conn, day| day.counts(conn, &day.review.queue())).await
     }
 
     /// Returns the number of cards that become due on each of the next days from today; the first day has all that are
@@ -177,7 +173,7 @@ impl Learning {
         let days = days.clamp(1, 365) as usize;
         self.with_day(move |_, day| {
             let mut forecast = vec![0_u32; days];
-            for (due, _) in day.scheduled() {
+            for (due, _) in day.review.scheduled() {
                 let index = due.day.saturating_sub(day.now.day).max(0).unsigned_abs() as usize;
                 if let Some(count) = forecast.get_mut(index) {
                     *count += 1;
@@ -202,9 +198,9 @@ impl Learning {
                     return Ok(());
                 }
                 let now = tx.moment()?;
-                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&answer.card))?;
+                let cards = cards_among(tx.conn(), std::slice::from_ref(&answer.card))?;
                 let card = cards.resolved(&answer.card);
-                let params = ReviewSettings::load(tx.conn())?.params;
+                let params = settings::load(tx.conn())?.params;
                 tx.join(Review {
                     id: answer.event,
                     word: answer.item.clone(),
@@ -241,7 +237,7 @@ impl Learning {
     pub async fn recent_reviews(&self) -> Result<Vec<RecentReview>> {
         self.store
             .read(|conn| {
-                let cards = Cards::load(conn)?;
+                let cards = load_cards(conn)?;
                 let clause = "WHERE rating > 0 AND id NOT IN (SELECT id FROM review_void) \
                               ORDER BY day DESC, at_ms DESC, id DESC LIMIT ?1";
                 let found = checked::query::<Review>(conn, clause, [RECENT])?;
@@ -264,11 +260,11 @@ impl Learning {
     pub async fn card(&self, card: &CardKey) -> Result<CardDetails> {
         let card = card.clone();
         self.with_day(move |conn, day| {
-            let card = day.cards.resolved(&card);
+            let card = day.review.cards.resolved(&card);
             let missing = || Error::NotFound(format!("card {card}"));
-            let (row, due) = day.find(&card).ok_or_else(missing)?;
+            let (row, due) = day.review.find(&card).ok_or_else(missing)?;
             let mut sources: Vec<ItemId> = Vec::new();
-            let mut reviews = states::of_card(conn, &day.cards, &card)?;
+            let mut reviews = states::of_card(conn, &day.review.cards, &card)?;
             reviews.sort_by_key(|review| (review.at_ms, review.id));
             for review in reviews {
                 if !sources.contains(&review.word) {
@@ -277,12 +273,12 @@ impl Learning {
             }
             Ok(CardDetails {
                 sources,
-                marks: day.marks_of(&card),
+                marks: day.review.marks_of(&card),
                 is_listed: row.added_ms.is_some(),
-                is_leech: day.is_leech(row),
+                is_leech: day.review.is_leech(row),
                 due: due.cloned(),
                 params: row.params.clone(),
-                mastery: day.mastery_of(row),
+                mastery: day.review.mastery_of(row),
                 state: row.state.clone(),
                 card,
             })
@@ -300,7 +296,7 @@ impl Learning {
         let key = card.clone();
         self.store
             .write("mark_card", move |tx| {
-                let cards = Cards::of_cards(tx.conn(), std::slice::from_ref(&key))?;
+                let cards = cards_among(tx.conn(), std::slice::from_ref(&key))?;
                 let key = cards.resolved(&key);
                 let before = marks_of(tx.conn(), &cards, &key)?;
                 let mut after = before;
@@ -313,7 +309,7 @@ impl Learning {
 
     /// Returns the settings of reviews.
     pub async fn review_settings(&self) -> Result<ReviewSettings> {
-        self.store.read(ReviewSettings::load).await
+        self.store.read(settings::load).await
     }
 
     /// Changes the settings of reviews; values out of range are limited. `change` may run several times. Returns the
@@ -324,11 +320,11 @@ impl Learning {
     ) -> Result<ReviewSettings> {
         self.store
             .write("set_review_settings", move |tx| {
-                let before = ReviewSettings::load(tx.conn())?;
+                let before = settings::load(tx.conn())?;
                 let mut after = before.clone();
                 change(&mut after);
-                after.store(tx, &before)?;
-                ReviewSettings::load(tx.conn())
+                settings::store(tx, &before, &after)?;
+                settings::load(tx.conn())
             })
             .await
     }
@@ -358,127 +354,29 @@ impl Learning {
     }
 }
 
-/// The cards on a study day.
+/// The cards on a study day, and the moment of the query.
 struct Day {
     now: Moment,
-    settings: ReviewSettings,
-    due_settings: DueSettings,
-    sets: ParamSets,
-    cards: Cards,
-    marks: BTreeMap<CardKey, CardMarks>,
-    rows: Vec<CardRow>,
-    /// When each of `rows` is due; `None` for a new card.
-    dues: Vec<Option<Due>>,
+    review: ReviewDay,
 }
 
 impl Day {
     fn load(conn: &Connection, now: Moment, rows: Vec<CardRow>) -> Result<Self> {
-        let (settings, cards) = (ReviewSettings::load(conn)?, Cards::load(conn)?);
-        let (due_settings, sets) = (settings.due(), ParamSets::load(conn)?);
-        let due_of = |row: &CardRow| {
-            let weights = sets.weights(&row.params);
-            row.state.as_ref().map(|state| due(&row.card, state, &weights, &due_settings))
-        };
-        let dues = rows.iter().map(due_of).collect();
-        Ok(Self {
-            now,
-            dues,
-            due_settings,
-            settings,
-            sets,
-            marks: settings::marks(conn, &cards)?,
-            cards,
-            rows,
-        })
-    }
-    fn find(&self, card: &CardKey) -> Option<(&CardRow, Option<&Due>)> {
-        let at = self.rows.iter().position(|row| row.card == *card)?;
-        Some((&self.rows[at], self.dues[at].as_ref()))
-    }
-    fn marks_of(&self, card: &CardKey) -> CardMarks {
-        self.marks.get(card).copied().unwrap_or_default()
-    }
-    fn is_leech(&self, row: &CardRow) -> bool {
-        let lapses = row.state.as_ref().map_or(0, |state| state.lapses);
-        is_leech(lapses, self.settings.leech_lapses, self.marks_of(&row.card).leech_dismissed)
-    }
-    /// Returns how well a card is known, 0 to 1; 1 for a card that the learner marked as known.
-    fn mastery_of(&self, row: &CardRow) -> f64 {
-        let of_memory = row.state.as_ref().map_or(0.0, |state| mastery(&state.memory));
-        if self.marks_of(&row.card).known { 1.0 } else { of_memory }
-    }
-    /// Returns true if an answered card on the list is asked today, were there no daily limit.
-    fn is_due(&self, row: &CardRow, due: Option<&Due>) -> bool {
-        let today = self.now.day;
-        let Some(state) = &row.state else { return false };
-        let is_shown = row.added_ms.is_some() && !self.marks_of(&row.card).is_hidden(today);
-        is_shown
-            && if state.last_day >= today {
-                state.last_rating == 1
-            } else {
-                due.is_some_and(|due| due.day <= today)
-            }
-    }
-    /// Returns the due days of the answered cards on the list that are not hidden for good.
-    fn scheduled(&self) -> impl Iterator<Item = (&Due, &CardRow)> {
-        self.rows.iter().zip(&self.dues).filter_map(|(row, due)| {
-            let marks = self.marks_of(&row.card);
-            if row.added_ms.is_none() || marks.suspended || marks.known {
-                return None;
-            }
-            Some((due.as_ref()?, row))
-        })
-    }
-
-    fn queue(&self) -> Queue {
-        let today = self.now.day;
-        let mut answered: Vec<i64> = Vec::new();
-        let (mut new_today, mut reviewed_today) = (0, 0);
-        for state in self.rows.iter().filter_map(|row| row.state.as_ref()) {
-            if state.last_day == today {
-                answered.push(state.last_ms);
-                new_today += usize::from(state.first_day == today);
-                reviewed_today += usize::from(state.first_day < today);
-            }
-        }
-        answered.sort_unstable();
-        let candidates = self.rows.iter().zip(&self.dues).filter_map(|(row, due)| {
-            let added_ms = row.added_ms?;
-            let kind = match &row.state {
-                None if self.marks_of(&row.card).is_hidden(today) => return None,
-                None => Kind::New { added_ms },
-                Some(_) if !self.is_due(row, due.as_ref()) => return None,
-                Some(state) if state.last_day >= today => {
-                    let later = answered.partition_point(|ms| *ms <= state.last_ms);
-                    let others_since = answered.len() - later;
-                    Kind::AgainToday { last_ms: state.last_ms, others_since }
-                }
-                Some(state) => {
-                    let weights = self.sets.weights(&row.params);
-                    let recall = |days| retrievability(&weights, state.memory.stability, days);
-                    let days = state.days_since(today);
-                    let retrievability = recall(days);
-                    Kind::Due { retrievability, loss: retrievability - recall(days + 1) }
-                }
-            };
-            Some(Candidate { card: row.card.clone(), kind })
-        });
-        let left = |limit: u32, done: usize| (limit as usize).saturating_sub(done);
-        let limits = Limits {
-            new: left(self.settings.new_per_day, new_today),
-            due: left(self.settings.reviews_per_day, reviewed_today),
-        };
-        build(candidates.collect(), limits)
+        let (settings, cards) = (settings::load(conn)?, load_cards(conn)?);
+        let sets = states::param_sets(conn)?;
+        let marks = settings::marks(conn, &cards)?;
+        Ok(Self { now, review: ReviewDay::new(now.day, settings, sets, cards, marks, rows) })
     }
 
     fn counts(&self, conn: &Connection, queue: &Queue) -> Result<ReviewCounts> {
         let sql = "SELECT count(*) FROM review WHERE rating > 0 AND day = ?1 \
                    AND id NOT IN (SELECT id FROM review_void)";
         let done_today = conn.prepare_cached(sql)?.query_row([self.now.day], |r| r.get(0))?;
-        let per_day = self.settings.reviews_per_day;
+        let per_day = self.review.settings.reviews_per_day;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let backlog = count(queue.backlog);
-        let later = self.scheduled().map(|(due, _)| due.day).filter(|day| *day > self.now.day);
+        let later =
+            self.review.scheduled().map(|(due, _)| due.day).filter(|day| *day > self.now.day);
         Ok(ReviewCounts {
             due: count(queue.due),
             new: count(queue.new),
@@ -497,7 +395,7 @@ impl Day {
         candidate: &Candidate,
         event: EventId,
     ) -> Result<ReviewCard> {
-        let found = self.find(&candidate.card);
+        let found = self.review.find(&candidate.card);
         let missing = || Error::Internal(format!("no state of {}", candidate.card));
         let (row, due) = found.ok_or_else(missing)?;
         let (kind, retrievability) = match candidate.kind {
@@ -514,7 +412,7 @@ impl Day {
             due_day: due.map(|due| due.day),
             retrievability,
             lapses: row.state.as_ref().map_or(0, |state| state.lapses),
-            is_leech: self.is_leech(row),
+            is_leech: self.review.is_leech(row),
         })
     }
 
@@ -527,12 +425,12 @@ impl Day {
         event: EventId,
         kind: ReviewKind,
     ) -> Result<[u32; 4]> {
-        let weights = self.sets.weights(&self.settings.params);
+        let weights = self.review.sets.weights(&self.review.settings.params);
         // The answer will name the chosen set, by which all answers of the card are then computed.
         let before = match &row.state {
-            Some(state) if row.params == self.settings.params => Some(state.clone()),
+            Some(state) if row.params == self.review.settings.params => Some(state.clone()),
             Some(_) => {
-                let reviews = states::of_card(conn, &self.cards, &row.card)?;
+                let reviews = states::of_card(conn, &self.review.cards, &row.card)?;
                 let mut events: Vec<Event<'_>> = reviews.iter().filter_map(Event::of).collect();
                 fold(&mut events, |_| weights)
             }
@@ -546,14 +444,14 @@ impl Day {
                 id: event,
                 rating,
                 kind,
-                params: &self.settings.params,
+                params: &self.review.settings.params,
             };
             let after = match &before {
                 Some(state) => state.after(&answer, &weights),
                 None => CardState::first(&answer, &weights),
             };
             if rating > 1 {
-                let due = due(&row.card, &after, &weights, &self.due_settings);
+                let due = due(&row.card, &after, &weights, &self.review.due_settings);
                 *days = due.day.saturating_sub(self.now.day).max(0).unsigned_abs();
             }
         }

@@ -1,7 +1,7 @@
 //! The states of cards in `card_state`: a cache that is computed from the reviews, and again for the cards of changed
 //! rows (`card_changed`).
 //!
-//! Not here: due days, which also depend on settings.
+//! Not here: the computation (`CardRow::of` in `carrel-scheduling`), due days, which also depend on settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,73 +9,21 @@ use carrel_model::{
     CardKey, EventId, ItemId,
     lattice::{Kv, PARAMS, REVIEW, Review, ReviewKind},
 };
-use carrel_scheduling::{CardState, Event, Memory, ParamSet, Weights, fold};
+use carrel_scheduling::{APPLIED, CardRow, CardState, Cards, Memory, ParamSets};
 use carrel_sqlite::rows::ABSENT;
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    store::{
-        Tx,
-        card_changes::{ALL, APPLIED},
-        checked,
-    },
-    words::Cards,
+    store::{Tx, card_changes::ALL, checked},
+    words::{cards_among, load_cards},
 };
 
-/// A card with its state.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct CardRow {
-    pub card: CardKey,
-    /// The word that was added first, or the one of the first answer if the card is not on the list.
-    pub item: ItemId,
-    /// When the card was added; `None` if it is not on the list.
-    pub added_ms: Option<i64>,
-    /// `None` for a new card.
-    pub state: Option<CardState>,
-    /// Id of the parameter set of the state.
-    pub params: String,
-}
-
-/// The value of the register `APPLIED`: cards whose last answer is not later than `through_ms` have this set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Applied {
-    pub params: String,
-    pub through_ms: i64,
-}
-
-/// The parameter sets.
-#[derive(Debug, Default)]
-pub(super) struct ParamSets {
-    sets: BTreeMap<String, Weights>,
-    applied: Option<Applied>,
-}
-
-impl ParamSets {
-    pub(super) fn load(conn: &Connection) -> Result<Self> {
-        let sets = checked::query::<Kv>(conn, "WHERE ns = ?1", [PARAMS])?;
-        let applied = checked::query::<Kv>(conn, "WHERE ns = ?1 AND key = ?2", [REVIEW, APPLIED])?;
-        Ok(Self {
-            sets: sets
-                .into_iter()
-                .filter_map(|kv| Some((kv.key, ParamSet::weights(&kv.value)?)))
-                .collect(),
-            applied: applied.first().and_then(|kv| serde_json::from_str(&kv.value).ok()),
-        })
-    }
-    /// Returns the weights of a set; the default ones for a set that has not arrived yet or cannot be used.
-    pub(super) fn weights(&self, id: &str) -> Weights {
-        self.sets.get(id).copied().unwrap_or_default()
-    }
-    /// Returns the set for a card with this last answer.
-    fn id_of(&self, last: &Event<'_>) -> String {
-        match &self.applied {
-            Some(applied) if last.at_ms <= applied.through_ms => applied.params.clone(),
-            _ => last.params.to_owned(),
-        }
-    }
+/// Reads the parameter sets.
+pub(super) fn param_sets(conn: &Connection) -> Result<ParamSets> {
+    let mut registers = checked::query::<Kv>(conn, "WHERE ns = ?1", [PARAMS])?;
+    registers.extend(checked::query::<Kv>(conn, "WHERE ns = ?1 AND key = ?2", [REVIEW, APPLIED])?);
+    Ok(ParamSets::of_registers(&registers))
 }
 
 /// The columns of a review from which states are computed.
@@ -137,25 +85,11 @@ pub(super) fn of_card(conn: &Connection, cards: &Cards, card: &CardKey) -> Resul
     Ok(found)
 }
 
-/// Computes the state of a card; `None` if it has no reviews.
-fn compute(card: CardKey, reviews: &[Review], sets: &ParamSets) -> Option<CardRow> {
-    let added = reviews.iter().filter(|r| r.rating == 0).map(|r| (r.at_ms, &r.word)).min();
-    let first = reviews.iter().map(|r| (r.at_ms, &r.word)).min()?;
-    let mut events: Vec<Event<'_>> = reviews.iter().filter_map(Event::of).collect();
-    let mut params = String::new();
-    let state = fold(&mut events, |last| {
-        params = sets.id_of(last);
-        sets.weights(&params)
-    });
-    let item = added.unwrap_or(first).1.clone();
-    Some(CardRow { card, item, added_ms: added.map(|(ms, _)| ms), state, params })
-}
-
 /// Computes the states of all cards from the reviews.
 pub(super) fn compute_all(conn: &Connection) -> Result<Vec<CardRow>> {
-    let (cards, sets) = (Cards::load(conn)?, ParamSets::load(conn)?);
+    let (cards, sets) = (load_cards(conn)?, param_sets(conn)?);
     let rows = by_card(conn, &cards)?.into_iter();
-    Ok(rows.filter_map(|(card, reviews)| compute(card, &reviews, &sets)).collect())
+    Ok(rows.filter_map(|(card, reviews)| CardRow::of(card, &reviews, &sets)).collect())
 }
 
 /// Returns the standing reviews of all cards.
@@ -186,10 +120,10 @@ pub(super) fn refresh(tx: &Tx<'_>) -> Result<()> {
             store(conn, &row)?;
         }
     } else {
-        let sets = ParamSets::load(conn)?;
+        let sets = param_sets(conn)?;
         let changed: Vec<CardKey> =
             changed.iter().filter_map(|key| CardKey::new(key.as_str()).ok()).collect();
-        let cards = Cards::of_cards(conn, &changed)?;
+        let cards = cards_among(conn, &changed)?;
         let mut keys = BTreeSet::new();
         for key in changed {
             delete(conn, &key)?;
@@ -200,7 +134,7 @@ pub(super) fn refresh(tx: &Tx<'_>) -> Result<()> {
             for item in cards.items_of(&key) {
                 delete(conn, &CardKey::of_item(&item))?;
             }
-            match compute(key.clone(), &of_card(conn, &cards, &key)?, &sets) {
+            match CardRow::of(key.clone(), &of_card(conn, &cards, &key)?, &sets) {
                 Some(row) => store(conn, &row)?,
                 None => delete(conn, &key)?,
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use carrel_model::CardKey;
 
 use super::{CardMarks, states};
-use crate::{Learning, Result, words::Cards};
+use crate::{Learning, Result, words::cards_among};
 
 /// A card with reviews, as the word list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ impl Learning {
     pub async fn saved_among(&self, keys: Vec<CardKey>) -> Result<BTreeSet<CardKey>> {
         self.store
             .read(move |conn| {
-                let cards = Cards::of_cards(conn, &keys)?;
+                let cards = cards_among(conn, &keys)?;
                 let mut saved = BTreeSet::new();
                 for key in keys {
                     let added = states::of_card(conn, &cards, &key)?;
@@ -60,15 +60,15 @@ impl Learning {
     /// Returns a summary of each card that was added or answered.
     pub async fn card_summaries(&self) -> Result<WordSummaries> {
         self.with_day(|_, day| {
-            let cards = day.rows.iter().zip(&day.dues).map(|(row, due)| {
+            let cards = day.review.rows.iter().zip(&day.review.dues).map(|(row, due)| {
                 let state = row.state.as_ref();
                 let summary = CardSummary {
-                    marks: day.marks_of(&row.card),
-                    is_leech: day.is_leech(row),
-                    is_due: day.is_due(row, due.as_ref()),
+                    marks: day.review.marks_of(&row.card),
+                    is_leech: day.review.is_leech(row),
+                    is_due: day.review.is_due(row, due.as_ref()),
                     reviews: state.map_or(0, |state| state.reviews),
                     lapses: state.map_or(0, |state| state.lapses),
-                    mastery: day.mastery_of(row),
+                    mastery: day.review.mastery_of(row),
                     due_day: due.as_ref().map(|due| due.day),
                     last_day: state.map(|state| state.last_day),
                 };

@@ -7,19 +7,15 @@
 use std::sync::Arc;
 
 use carrel_model::lattice::{PARAMS, REVIEW};
-use carrel_scheduling::{Event, ParamSet, Weights};
+use carrel_scheduling::{APPLIED, Applied, Event, ParamSet, ReviewSettings, Weights};
 use fsrs::{
     Card, ComputeParametersInput, FSRS, FSRSItem, FSRSReview, SimulatorConfig, compute_parameters,
     simulate,
 };
 use rusqlite::Connection;
 
-use super::{ReviewSettings, states};
-use crate::{
-    Error, Learning, Result,
-    store::{card_changes::APPLIED, study_day},
-    words::Cards,
-};
+use super::{settings, states};
+use crate::{Error, Learning, Result, store::study_day, words::load_cards};
 
 /// Name and version in the stored sets.
 const TRAINER: &str = "fsrs 6.6.2";
@@ -83,9 +79,9 @@ impl Learning {
             self.store
                 .write("train_parameters", move |tx| {
                     tx.set_register_text(PARAMS, &id, text.clone())?;
-                    let before = ReviewSettings::load(tx.conn())?;
+                    let before = settings::load(tx.conn())?;
                     let after = ReviewSettings { params: id.clone(), ..before.clone() };
-                    after.store(tx, &before)
+                    settings::store(tx, &before, &after)
                 })
                 .await?;
         }
@@ -96,9 +92,9 @@ impl Learning {
     pub async fn apply_parameters(&self) -> Result<()> {
         self.store
             .write("apply_parameters", |tx| {
-                let params = ReviewSettings::load(tx.conn())?.params;
+                let params = settings::load(tx.conn())?.params;
                 let through_ms = tx.moment()?.at_ms;
-                let applied = serde_json::to_value(states::Applied { params, through_ms })?;
+                let applied = serde_json::to_value(Applied { params, through_ms })?;
                 tx.set_register(REVIEW, APPLIED, &applied)?;
                 Ok(())
             })
@@ -111,9 +107,10 @@ impl Learning {
         let (config, cards, weights) = self
             .with_day(move |conn, day| {
                 let now = study_day::now(conn, clock.as_ref())?;
-                let weights = to_f32(&day.sets.weights(&day.settings.params));
+                let weights = to_f32(&day.review.sets.weights(&day.review.settings.params));
                 let parameters = Arc::new(weights.clone());
                 let cards: Vec<Card> = day
+                    .review
                     .scheduled()
                     .filter_map(|(due, row)| {
                         let state = row.state.as_ref()?;
@@ -130,7 +127,7 @@ impl Learning {
                         })
                     })
                     .collect();
-                Ok((config(conn, &day.settings, cards.len())?, cards, weights))
+                Ok((config(conn, &day.review.settings, cards.len())?, cards, weights))
             })
             .await?;
         carrel_system::blocking(move || {
@@ -153,8 +150,8 @@ fn failed(e: &fsrs::FSRSError) -> Error {
 
 /// Reads the answers: for each one on a later day than the one before, the history of the card up to it.
 fn log(conn: &Connection) -> Result<Log> {
-    let (cards, settings) = (Cards::load(conn)?, ReviewSettings::load(conn)?);
-    let weights = states::ParamSets::load(conn)?.weights(&settings.params);
+    let (cards, settings) = (load_cards(conn)?, settings::load(conn)?);
+    let weights = states::param_sets(conn)?.weights(&settings.params);
     let mut log =
         Log { items: Vec::new(), card_ids: Vec::new(), through_day: 0, settings, weights };
     for (card_id, reviews) in (0..).zip(states::by_card(conn, &cards)?.values()) {

@@ -6,14 +6,13 @@ use carrel_model::{
     CardKey, EventId, ItemId,
     lattice::{Kv, PARAMS, REVIEW, Review, Row},
 };
+use carrel_scheduling::APPLIED;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::Result;
 
 /// In the table: all cards.
 pub const ALL: &str = "*";
-/// Register with the parameter set that the learner applied to all cards.
-pub const APPLIED: &str = "applied";
 
 /// Marks the cards whose states a changed row affects. `payload_conflict`: it replaced another payload.
 pub(super) fn mark_row(conn: &Connection, row: &Row, payload_conflict: bool) -> Result<()> {

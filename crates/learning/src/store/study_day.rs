@@ -11,7 +11,7 @@ use crate::{
     store::{checked, state},
 };
 
-pub(crate) use carrel_overview::{DAY_START, DEFAULT_DAY_START_MIN, MAX_DAY_START_MIN};
+use carrel_overview::DAY_START;
 
 /// When an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

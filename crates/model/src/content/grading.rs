@@ -104,7 +104,8 @@ pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a GivenAnswer>)
     Score { points, max_points, passed, questions }
 }
 
-fn is_passed(points: i64, max_points: i64, pass: u8) -> bool {
+/// Returns true if these points are at least the percentage `pass` of the maximum.
+pub fn is_passed(points: i64, max_points: i64, pass: u8) -> bool {
     points * 100 >= max_points * i64::from(pass)
 }
 

@@ -27,7 +27,7 @@ pub use catalogue::{
 };
 pub use exercises::{Exercise, ExerciseKind, SoundClip, grade_exercise, story_exercises};
 pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
-pub use grading::{PartResult, QuestionResult, Score, check_answer, grade};
+pub use grading::{PartResult, QuestionResult, Score, check_answer, grade, is_passed};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
     SignedManifest, verify_text,

@@ -18,6 +18,7 @@ pub use catalogue::{
 pub use problem::Problem;
 pub use refusal::RefusalReason;
 pub use sync::{
-    ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, MIN_SYNC_VERSION,
-    PullReply, PulledRow, PushReply, PushRequest, PushResult, ResultCode, SYNC_VERSION,
+    CatalogueEvent, ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS,
+    MIN_SYNC_VERSION, PullReply, PulledRow, PushReply, PushRequest, PushResult, ResultCode,
+    SYNC_VERSION,
 };

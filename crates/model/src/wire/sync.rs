@@ -139,3 +139,10 @@ pub struct ChangesEvent {
     /// Epoch of the server's database.
     pub epoch: String,
 }
+
+/// Data of a `catalogue` event on `GET /api/sync/events`: the catalogue has this revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueEvent {
+    /// Another number after each change of the catalogue.
+    pub revision: u64,
+}

@@ -21,7 +21,9 @@ use super::{
     extract::{Json, Path, Query, SignedInUser},
 };
 use crate::{
-    domain::{enrolment_tokens::NewEnrolmentToken, people::AccountChange},
+    domain::{
+        enrolment_tokens::NewEnrolmentToken, maintenance::MaintenanceReports, people::AccountChange,
+    },
     password::random,
 };
 
@@ -324,6 +326,16 @@ pub struct AuditReply {
     pub subject: Option<UserId>,
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
+}
+
+/// Returns the reports of the last checks: rows without an account, values out of range, deletions of expired rows, and
+/// for operators the indices.
+#[utoipa::path(get, path = "/api/v1/admin/maintenance", tag = "admin", responses((status = 200, body = MaintenanceReports)))]
+pub async fn maintenance(
+    State(app): State<App>,
+    caller: SignedInUser,
+) -> Result<Reply<MaintenanceReports>, ApiError> {
+    Ok(Reply(app.store.maintenance_reports(caller.rank).await?))
 }
 
 /// Returns the latest 500 lines of the audit log, the latest first.

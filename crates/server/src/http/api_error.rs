@@ -182,7 +182,11 @@ impl From<DomainError> for ApiError {
             }
             DomainError::BadLogin(_) | DomainError::BadToken(_) => Self::invalid(e.to_string()),
             DomainError::NoLogin(_) | DomainError::NoToken(_) => Self::not_found(e.to_string()),
-            DomainError::People(_) | DomainError::External(_) | DomainError::Course(_) => {
+            DomainError::People(_)
+            | DomainError::External(_)
+            | DomainError::Course(_)
+            | DomainError::Submission(_)
+            | DomainError::TooManyRows(_) => {
                 Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) }
             }
             // The same reply as for a wrong password: it does not tell that the account exists.

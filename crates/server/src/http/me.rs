@@ -63,7 +63,7 @@ pub async fn dashboard(State(app): State<App>, caller: SignedInUser) -> Result<R
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnalyticsQuery {
-    off_min: Option<i16>,
+    pub(super) off_min: Option<i16>,
 }
 
 /// Totals of the learner's study. Times are in milliseconds; overlapping time on several devices counts once.

@@ -5,6 +5,7 @@
 pub mod access;
 mod admin;
 pub mod api_error;
+mod assessments;
 pub mod auth;
 mod blobs;
 mod byte_ranges;
@@ -35,6 +36,7 @@ mod sync;
 pub mod tenants;
 mod updates;
 mod uploads;
+mod vocabulary;
 
 use std::{
     ops::Deref,

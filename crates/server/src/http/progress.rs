@@ -94,17 +94,18 @@ impl StoryUpdate {
     }
 }
 
-/// Returns the id of the session of a request: the id of the request, or a hash of it.
-fn session_id(headers: &HeaderMap) -> SessionId {
+/// Returns the id of a row that a request adds: the id of the request, or a hash of it.
+pub(super) fn id_of_request(headers: &HeaderMap) -> Uuid {
     let id = request_id(headers);
-    Uuid::parse_str(&id).map_or_else(
-        |_| {
-            let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-                *blake3::hash(id.as_bytes()).as_bytes();
-            SessionId(Uuid::from_bytes(bytes))
-        },
-        SessionId,
-    )
+    Uuid::parse_str(&id).unwrap_or_else(|_| {
+        let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            *blake3::hash(id.as_bytes()).as_bytes();
+        Uuid::from_bytes(bytes)
+    })
+}
+
+fn session_id(headers: &HeaderMap) -> SessionId {
+    SessionId(id_of_request(headers))
 }
 
 /// Merges a report of studying a story.

@@ -8,9 +8,9 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health, identities,
-    invitations, learner, me, oidc, openapi, passwords, progress, roster_routes, sheets,
-    staff_courses, start_page, sync, updates, uploads,
+    admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
+    identities, invitations, learner, me, oidc, openapi, passwords, progress, roster_routes,
+    sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -58,6 +58,15 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(SignedIn, routes!(me::progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(me::dashboard)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(me::own_analytics)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::assessment)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::submit_assessment))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(assessments::assessment_results))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(vocabulary::vocabulary_progress))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(vocabulary::vocabulary_recommendations))
+            .limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(learner::update_progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress))
             .limited(&RouteLimit::REQUESTS),
@@ -93,6 +102,8 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::maintenance))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
             .limited(&RouteLimit::UPLOADS),

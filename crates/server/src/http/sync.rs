@@ -15,8 +15,8 @@ use carrel_model::{
     ErrorCode,
     lattice::Row,
     wire::{
-        ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply,
-        PulledRow, PushReply, PushRequest,
+        CatalogueEvent, ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS,
+        PullReply, PulledRow, PushReply, PushRequest,
     },
 };
 use serde::Deserialize;
@@ -184,12 +184,15 @@ pub async fn events(
     };
     let epoch = app.store.epoch().await?;
     let mut usn = app.store.usn(user).await?;
+    let revision = app.store.catalogue_revision().await?;
     let remaining =
         Duration::from_millis((caller.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
     let expired = tokio::time::sleep(remaining);
     let stream = async_stream::stream! {
         tokio::pin!(expired);
         yield changes_event(usn, &epoch);
+        // A device compares it with the revision of its last list.
+        yield catalogue_event(revision);
         loop {
             let event = tokio::select! {
                 event = subscription.events.recv() => Some(event),
@@ -255,6 +258,6 @@ fn changes_event(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
 }
 
 fn catalogue_event(revision: u64) -> Result<sse::Event, Infallible> {
-    let data = serde_json::json!({ "revision": revision }).to_string();
+    let data = serde_json::to_string(&CatalogueEvent { revision }).unwrap_or_default();
     Ok(sse::Event::default().event("catalogue").data(data))
 }

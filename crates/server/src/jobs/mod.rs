@@ -3,6 +3,7 @@
 //! Not here: when a job is due and which process may run it (`domain::jobs`).
 
 mod backup;
+mod check;
 mod clean_up;
 mod count_learners;
 mod purge;
@@ -46,6 +47,8 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
     let mut jobs: Vec<Box<dyn Job>> = vec![
         Box::new(purge::Purge),
         Box::new(clean_up::CleanUp { keep_hours: settings.keep_unused_blobs_hours }),
+        Box::new(check::CheckRows),
+        Box::new(check::CheckIndices),
         Box::new(render::Render),
         Box::new(count_learners::CountLearners),
         Box::new(backup::ScheduledBackup {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::{Method, StatusCode};
-use carrel_model::ErrorCode;
+use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_people::permissions::Rank;
 use carrel_server::{
     Settings,
@@ -43,6 +43,9 @@ async fn every_route_exists_and_checks_its_access() {
             for token in ["", "not a token"] {
                 let reply = server.call(route.method.clone(), &uri(&route), token, None).await;
                 let is_refused = reply.status == StatusCode::UNAUTHORIZED;
+                // A token that is not valid is refused where a token matters.
+                let needs_sign_in =
+                    needs_sign_in || route.access == Access::Catalogue && !token.is_empty();
                 assert_eq!(is_refused, needs_sign_in, "{route:?} {}", reply.status);
                 if is_refused {
                     assert_eq!(reply.problem().code, ErrorCode::Unauthenticated, "{route:?}");
@@ -152,4 +155,35 @@ async fn staff_routes_require_the_permission_of_the_role() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused_on_a_public_catalogue_too() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    server.publish().await;
+    let (hash, _) = server.blob_of_type("application/json").await;
+    let paths = [
+        "/api/courses".to_owned(),
+        "/api/courses/how-rivers-work".to_owned(),
+        "/api/search?q=river".to_owned(),
+        format!("/api/blobs/{hash}"),
+    ];
+    for path in &paths {
+        assert_eq!(server.get(path, &noor.access_token).await.status, 200, "{path}");
+    }
+    server.clock.advance(noor.expires_in_ms + 1);
+    for path in &paths {
+        for token in [noor.access_token.as_str(), "unknown"] {
+            let reply = server.get(path, token).await;
+            assert_eq!(reply.problem().code, ErrorCode::Unauthenticated, "{path}");
+            assert!(reply.header("www-authenticate").starts_with("Bearer"), "{path}");
+        }
+        assert_eq!(server.get(path, "").await.status, 200, "{path}: everybody may read it");
+    }
+    // Routes that ask for nobody ignore it: a sign-in works, and so does a refresh.
+    assert_eq!(server.get("/api/meta", &noor.access_token).await.status, 200);
+    let body = json!({"refreshToken": noor.refresh_token});
+    let fresh: TokenReply = server.post("/api/auth/refresh", "unknown", &body).await.ok();
+    assert_eq!(server.get(&paths[1], &fresh.access_token).await.status, 200);
 }

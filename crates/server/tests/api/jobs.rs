@@ -141,7 +141,10 @@ async fn the_purge_deletes_expired_sign_ins() {
     assert_eq!(server.run_job("purge").await, Ok("29 rows deleted".into()));
     assert_eq!(server.rows_of("sign_in"), 0);
     let unknown = server.run_job("sweep").await.unwrap_err();
-    assert!(unknown.contains("purge, clean-up, render, count-learners, backup"), "{unknown}");
+    assert!(
+        unknown.contains("purge, clean-up, check-rows, check-indices, render, count-learners"),
+        "{unknown}"
+    );
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {

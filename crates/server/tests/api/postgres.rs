@@ -191,6 +191,11 @@ impl Fixture for PostgresFixture {
     fn count(&self, folder: &Path, table: &str) -> i64 {
         query(&database_of(folder), &format!("SELECT count(*) FROM {table}"))[0].get(0)
     }
+    fn execute(&self, folder: &Path, sql: &str) {
+        with_client(&database_of(folder), async |client: &mut Client| {
+            client.batch_execute(sql).await.unwrap();
+        });
+    }
     fn drop_table(&self, folder: &Path, table: &str) {
         with_client(&database_of(folder), async |client: &mut Client| {
             client.batch_execute(&format!("DROP TABLE {table} CASCADE")).await.unwrap();

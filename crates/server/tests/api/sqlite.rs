@@ -38,6 +38,10 @@ impl Fixture for SqliteFixture {
         let sql = format!("SELECT count(*) FROM {table}");
         Self::open(folder).query_row(&sql, [], |r| r.get(0)).unwrap()
     }
+    fn execute(&self, folder: &Path, sql: &str) {
+        let conn = carrel_sqlite::open(&folder.join(FILE), carrel_sqlite::Options::default());
+        conn.unwrap().execute_batch(sql).unwrap();
+    }
     fn drop_table(&self, folder: &Path, table: &str) {
         let conn = carrel_sqlite::open(&folder.join(FILE), carrel_sqlite::Options::default());
         conn.unwrap().execute_batch(&format!("DROP TABLE {table}")).unwrap();

@@ -31,6 +31,8 @@ pub trait Fixture: Sync {
     fn engine(&self) -> Arc<dyn Engine>;
     /// Returns the number of rows of a table.
     fn count(&self, folder: &Path, table: &str) -> i64;
+    /// Runs a statement, as a fault or an administrator would.
+    fn execute(&self, folder: &Path, sql: &str);
     /// Drops a table, so that calls that use it fail.
     fn drop_table(&self, folder: &Path, table: &str);
     /// Returns the size of all learners' rows in bytes, computed from the tables.

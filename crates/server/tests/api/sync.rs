@@ -601,6 +601,9 @@ async fn a_published_course_is_reported_to_everybody() {
         reported = events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap();
     }
     assert_eq!(reported, revision);
+    // A stream that opens later, as after a time offline, reports it at once.
+    let mut later = socket.events(&tokens).await;
+    assert_eq!(later.next_of("catalogue").await.unwrap()["revision"], json!(revision));
     server.shutdown().await;
 }
 
@@ -611,6 +614,8 @@ async fn a_published_course_is_reported_by_another_server_of_the_database() {
     let package = dir.path().join("package");
     write_course(&package);
     assert!(first.import(&[package]).await.unwrap().is_ok());
+    // The first event has the revision at the opening of the stream.
+    assert_eq!(events.next_of("catalogue").await.unwrap()["revision"], 0);
     let reported = events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap();
     assert!(reported > 0);
     first.shutdown().await;

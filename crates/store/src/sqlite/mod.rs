@@ -11,6 +11,7 @@ mod enrolment_tokens;
 mod external;
 mod jobs;
 mod mail;
+mod maintenance;
 mod people;
 mod rows;
 mod search;

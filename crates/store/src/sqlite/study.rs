@@ -1,16 +1,16 @@
 //! The courses of a learner in one statement.
 
 use carrel_model::{
-    Hlc, ItemId, Slug, UserId,
-    lattice::{ItemKind, Progress, Session},
+    BlobHash, EventId, Hlc, ItemId, Slug, UserId,
+    lattice::{Attempt, Grade, ItemKind, Kv, Progress, Review, ReviewVoid, Session},
 };
 use carrel_sqlite::rows::{self, NEVER};
-use rusqlite::{Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::SqliteTx;
 use crate::{
     Result, StoreError,
-    tx::{EnrolledCourse, Listed, StudyTx, decision_status_of, kinds_of},
+    tx::{EnrolledCourse, Kind, Listed, StudyTx, decision_status_of, kinds_of},
 };
 
 /// Reads the rows of one learner once each, and groups them by course: the text of an item before the first `/`.
@@ -41,6 +41,18 @@ const COUNT: &str = "SELECT count(*) FROM kv
 const PROGRESS: &str = "WHERE user_id = ?1 AND kind IN (SELECT value FROM json_each(?2))";
 const FINISHED_SECTIONS: &str =
     "SELECT count(*) FROM progress WHERE user_id = ?1 AND kind = 'section' AND done_ms < ?2";
+const NEWEST_QUIZ: &str =
+    "SELECT hash, body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash LIMIT 1";
+const ATTEMPTS_AT: &str = "WHERE user_id = ?1 AND quiz = ?2 ORDER BY started_ms DESC, id LIMIT ?3";
+/// The grades of the attempts that count, which are few: `graded_attempt` has one row for each.
+const GRADES_AT: &str = "WHERE user_id = ?1
+    AND attempt IN (SELECT g.attempt FROM graded_attempt g WHERE g.user_id = ?1 AND g.quiz = ?2)";
+/// Rows of a learner in a table, at most `?2`.
+const OF_LEARNER: &str = "WHERE user_id = ?1 LIMIT ?2";
+/// A learner's registers in some namespaces, which are `?2` as JSON.
+const REGISTERS: &str = "WHERE user_id = ?1 AND ns IN (SELECT value FROM json_each(?2)) LIMIT ?3";
+const REPLIES: &str = "SELECT id, reply FROM publication
+    WHERE kind = ?1 AND id IN (SELECT value FROM json_each(?2))";
 const QUIZZES_TAKEN: &str =
     "SELECT count(DISTINCT quiz) FROM attempt WHERE user_id = ?1 AND submitted_ms < ?2";
 
@@ -104,6 +116,41 @@ impl StudyTx for SqliteTx<'_> {
             .query_row((user.0.as_bytes(), &kinds), |r| r.get(0))?;
         Ok(Listed { items, total: total.unsigned_abs() })
     }
+    fn reviews(&self, user: UserId, max: u32) -> Result<Vec<Review>> {
+        Ok(rows::query(self, OF_LEARNER, (user.0.as_bytes(), max))?)
+    }
+    fn review_voids(&self, user: UserId, max: u32) -> Result<Vec<EventId>> {
+        let voids: Vec<ReviewVoid> = rows::query(self, OF_LEARNER, (user.0.as_bytes(), max))?;
+        Ok(voids.into_iter().map(|void| void.id).collect())
+    }
+    fn registers(&self, user: UserId, namespaces: &[&str], max: u32) -> Result<Vec<Kv>> {
+        let namespaces = serde_json::to_string(namespaces).unwrap_or_default();
+        Ok(rows::query(self, REGISTERS, (user.0.as_bytes(), namespaces, max))?)
+    }
+    fn replies(&self, kind: Kind, ids: &[Slug]) -> Result<Vec<(Slug, String)>> {
+        let ids = serde_json::to_string(ids).unwrap_or_default();
+        let mut stmt = self.prepare_cached(REPLIES)?;
+        let mut rows = stmt.query((kind.as_str(), ids))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: String = row.get("id")?;
+            let id = Slug::new(id).map_err(|e| StoreError::unreadable("publication", e))?;
+            found.push((id, row.get("reply")?));
+        }
+        Ok(found)
+    }
+    fn newest_quiz(&self, item: &ItemId) -> Result<Option<(BlobHash, String)>> {
+        let found = self
+            .prepare_cached(NEWEST_QUIZ)?
+            .query_row([item.as_str()], |r| Ok((BlobHash(r.get("hash")?), r.get("body")?)));
+        Ok(found.optional()?)
+    }
+    fn attempts_at(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<Vec<Attempt>> {
+        Ok(rows::query(self, ATTEMPTS_AT, (user.0.as_bytes(), quiz.as_str(), max))?)
+    }
+    fn grades_at(&self, user: UserId, quiz: &ItemId) -> Result<Vec<Grade>> {
+        Ok(rows::query(self, GRADES_AT, (user.0.as_bytes(), quiz.as_str()))?)
+    }
     fn count_finished_sections(&self, user: UserId) -> Result<u32> {
         let mut stmt = self.prepare_cached(FINISHED_SECTIONS)?;
         Ok(stmt.query_row((user.0.as_bytes(), NEVER), |r| r.get(0))?)
@@ -124,9 +171,28 @@ mod tests {
     fn a_learners_courses_are_found_by_index() {
         let progress = format!("SELECT * FROM progress {PROGRESS} ORDER BY kind, item LIMIT 9");
         let sessions = "SELECT * FROM study_session WHERE user_id = ?1";
-        for sql in [COURSES, COUNT, &progress, sessions, FINISHED_SECTIONS, QUIZZES_TAKEN] {
+        let reviews = format!("SELECT id FROM review {OF_LEARNER}");
+        let voids = format!("SELECT id FROM review_void {OF_LEARNER}");
+        let registers = format!("SELECT key FROM kv {REGISTERS}");
+        let attempts = format!("SELECT id FROM attempt {ATTEMPTS_AT}");
+        let grades = format!("SELECT rev FROM grade {GRADES_AT}");
+        let words =
+            [reviews.as_str(), &voids, &registers, REPLIES, NEWEST_QUIZ, &attempts, &grades];
+        let study = [COURSES, COUNT, &progress, sessions, FINISHED_SECTIONS, QUIZZES_TAKEN];
+        for sql in study.into_iter().chain(words) {
             let plan = plan(sql);
-            for table in ["kv", "decision", "study_session", "progress", "publication", "attempt"] {
+            for table in [
+                "kv",
+                "decision",
+                "study_session",
+                "progress",
+                "publication",
+                "attempt",
+                "review",
+                "review_void",
+                "quiz",
+                "grade",
+            ] {
                 assert!(!plan.contains(&format!("SCAN {table}")), "{plan}");
             }
             for alias in ["k", "d", "p"] {

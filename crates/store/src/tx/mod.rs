@@ -11,6 +11,7 @@ mod enrolment_tokens;
 mod external;
 mod jobs;
 mod mail;
+mod maintenance;
 mod people;
 mod rows;
 mod sessions;
@@ -30,6 +31,9 @@ pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use external::{ExternalCodeRow, ExternalFlowRow, ExternalIdentityRow, ExternalTx};
 pub use jobs::{JobRow, JobTx};
 pub use mail::{MailKind, MailRow, MailState, MailTx};
+pub use maintenance::{
+    IndexFact, MaintenanceTx, RANGES, StorageFacts, TableFact, ValueRange, learner_tables,
+};
 pub use people::{
     AuditRow, ClassKey, CodeKind, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow,
 };
@@ -60,6 +64,7 @@ pub trait Tx:
     + RowTx
     + StudyTx
     + JobTx
+    + MaintenanceTx
     + EnrolmentTokenTx
     + PeopleTx
     + ExternalTx
@@ -76,6 +81,7 @@ impl<T> Tx for T where
         + RowTx
         + StudyTx
         + JobTx
+        + MaintenanceTx
         + EnrolmentTokenTx
         + PeopleTx
         + ExternalTx

@@ -7,4 +7,8 @@ export type CourseCard = { course: CourseSummary,
 /**
  * Hundredths of a percent, 0 to 10,000.
  */
-percent: number, completed: boolean, download: DownloadState, enrolment: DecisionStatus | null, };
+percent: number, completed: boolean, download: DownloadState, enrolment: DecisionStatus | null, 
+/**
+ * The server does not offer the course any more; it is still on this device.
+ */
+withdrawn: boolean, };

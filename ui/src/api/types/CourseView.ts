@@ -22,7 +22,11 @@ newSections: number,
 /**
  * Milliseconds over all devices; overlapping periods count once.
  */
-timeSpentMs: number, enrolment: DecisionStatus | null, enrolmentReason: string, download: DownloadState, 
+timeSpentMs: number, enrolment: DecisionStatus | null, enrolmentReason: string, 
+/**
+ * The server does not offer the course any more; it is still on this device.
+ */
+withdrawn: boolean, download: DownloadState, 
 /**
  * The section to continue with.
  */

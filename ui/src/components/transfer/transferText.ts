@@ -1,6 +1,7 @@
 //! Messages of failed exports and imports. Errors that require the same action share a message.
 import { errorText } from "../../i18n/errors";
 import { t } from "../../i18n/index.svelte";
+import type { ImportProblem } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 import type { CommandFailure } from "../../platform/failure";
 
@@ -41,15 +42,30 @@ const messages: Record<string, Key> = {
 };
 
 /** Messages for a file of another program that cannot be converted, by the code of its first problem. */
-const problems: Record<string, Key> = {
+const problemKeys: Record<ImportProblem, Key> = {
+  "bad-lang": "bundle.notConverted.language",
+  "file-too-large": "bundle.notConverted.limit",
   "import-broken": "bundle.notConverted.broken",
   "import-empty": "bundle.notConverted.empty",
   "import-limit": "bundle.notConverted.limit",
   "import-newer": "bundle.notConverted.newer",
   "import-protected": "bundle.notConverted.protected",
   "import-xml": "bundle.notConverted.xml",
+  internal: "bundle.notConverted.internal",
+  "no-package": "bundle.notConverted.broken",
+  "not-found": "bundle.error.unreadable",
+  "path-duplicate": "bundle.notConverted.broken",
+  "path-name": "bundle.notConverted.broken",
+  "too-large": "bundle.notConverted.limit",
+  "too-many-files": "bundle.notConverted.limit",
   unreadable: "bundle.error.unreadable",
+  "zip-broken": "bundle.notConverted.broken",
+  "zip-encrypted": "bundle.notConverted.password",
+  "zip-method": "bundle.notConverted.broken",
+  "zip-names": "bundle.notConverted.broken",
+  "zip-ratio": "bundle.notConverted.limit",
 };
+const problems: Record<string, Key> = problemKeys;
 
 /** Returns why a file was not exported or imported, and what to do. */
 export function transferErrorText(reason: string, subject: string): string {
