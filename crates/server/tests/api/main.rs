@@ -31,6 +31,8 @@ mod openapi;
 mod people;
 mod permissions;
 mod postgres;
+#[cfg(unix)]
+mod processes;
 mod refusals;
 mod restored;
 mod rosters;
