@@ -9,6 +9,7 @@
 //! of an answer and the merge of rows (`carrel-model`).
 
 pub mod accounts;
+pub mod admission;
 mod attempts;
 pub mod blobs;
 pub mod change_log;

@@ -72,6 +72,9 @@ pub struct Settings {
     pub slow_query_ms: u64,
     /// Time limit for reading a request's body and creating the reply, without sending it.
     pub request_timeout_s: u64,
+    /// Maximum number of requests of complete syncs that run at the same time in this process: pulls from the beginning
+    /// and large pushes. Four times as many wait; further ones get 503 and `Retry-After`.
+    pub complete_syncs: usize,
     /// Maximum number of open connections.
     pub max_connections: usize,
     /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied to
@@ -159,6 +162,7 @@ impl Default for Settings {
             trust_forwarded_for: false,
             slow_query_ms: 100,
             request_timeout_s: 30,
+            complete_syncs: 16,
             max_connections: 10_000,
             max_connections_per_address: 0,
             head_timeout_s: 15,

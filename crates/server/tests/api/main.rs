@@ -17,6 +17,8 @@ mod catalogue;
 mod courses;
 mod data_dir;
 mod enrolment_tokens;
+#[cfg(unix)]
+mod failover;
 mod fake_provider;
 mod foreign;
 mod isolation;

@@ -40,8 +40,10 @@ const LEARNERS: usize = 3;
 const DEVICES: u128 = 2;
 /// The learner who only sends rows with new ids: each of them is one change.
 const EVENTS_ONLY: usize = 0;
+/// Settings of the processes.
+pub const SETTINGS: &str = "route_limits = false\ndatabase_pool_min = 1\ndatabase_pool_max = 8\n";
 /// Limit for a request and for the end of all jobs, so that a defect ends the test.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Pseudo-random numbers (SplitMix64).
 struct Random(u64);
@@ -58,17 +60,25 @@ impl Random {
 
 /// How to start the program.
 #[derive(Clone)]
-struct Program {
-    folder: PathBuf,
-    settings: PathBuf,
-    log: PathBuf,
+pub struct Program {
+    pub folder: PathBuf,
+    pub variables: Vec<(&'static str, String)>,
+    pub settings: PathBuf,
+    pub log: PathBuf,
 }
 
 impl Program {
-    async fn start(&self) -> Process {
+    /// Writes the settings. `folder`: the data folder; the other files are beside it.
+    pub fn new(folder: PathBuf, variables: Vec<(&'static str, String)>, settings: &str) -> Self {
+        let file = |name| folder.with_file_name(name);
+        let program = Self { variables, settings: file("carrel.toml"), log: file("log"), folder };
+        fs::write(&program.settings, settings).unwrap();
+        program
+    }
+    pub async fn start(&self) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carrel-server"));
         command.arg("serve").arg("--data").arg(&self.folder).arg("--config").arg(&self.settings);
-        command.args(["--listen", "127.0.0.1:0"]).envs(fixture().variables(&self.folder));
+        command.args(["--listen", "127.0.0.1:0"]).envs(self.variables.clone());
         let log = fs::File::options().create(true).append(true).open(&self.log).unwrap();
         command.stdout(Stdio::piped()).stderr(log);
         let start = move || {
@@ -89,9 +99,9 @@ impl Program {
 }
 
 /// A running process, which is killed when it is dropped.
-struct Process {
+pub struct Process {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Process {
@@ -154,7 +164,7 @@ impl Link {
     }
 }
 
-async fn reply_of(request: RequestBuilder) -> reqwest::Result<(StatusCode, Value)> {
+pub async fn reply_of(request: RequestBuilder) -> reqwest::Result<(StatusCode, Value)> {
     let reply = request.timeout(PATIENCE).send().await?;
     let status = reply.status();
     let body = reply.bytes().await?;
@@ -162,10 +172,10 @@ async fn reply_of(request: RequestBuilder) -> reqwest::Result<(StatusCode, Value
 }
 
 /// The rows of a learner: the percentage of an item, or the rating of a review.
-type Rows = BTreeMap<String, u64>;
+pub type Rows = BTreeMap<String, u64>;
 
 /// Joins a row, in the simplest way.
-fn join(rows: &mut Rows, row: &Value) {
+pub fn join(rows: &mut Rows, row: &Value) {
     let (key, value) = match row["type"].as_str() {
         Some("progress") => (&row["item"], &row["percent"]),
         Some("review") => (&row["id"], &row["rating"]),
@@ -328,7 +338,7 @@ async fn upload(
 }
 
 /// Prints the end of the log if the test fails.
-struct PrintedLog(PathBuf);
+pub struct PrintedLog(pub PathBuf);
 
 impl Drop for PrintedLog {
     fn drop(&mut self) {
@@ -389,11 +399,8 @@ async fn killed_processes_lose_and_repeat_nothing() {
         let account = NewAccount { user, password: password.clone() };
         server.data_dir.store.add_account(account, None, NOW).await.unwrap();
     }
-    let file = |name: &str| server.dir.path().join(name);
-    let program =
-        Program { folder: server.folder(), settings: file("carrel.toml"), log: file("log") };
-    let settings = "route_limits = false\ndatabase_pool_min = 1\ndatabase_pool_max = 8\n";
-    fs::write(&program.settings, settings).unwrap();
+    let variables = fixture().variables(&server.folder());
+    let program = Program::new(server.folder(), variables, SETTINGS);
     let _log = PrintedLog(program.log.clone());
     let begun_ms = SystemClock.now_ms();
 

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use carrel_server::{
     Config, FakeClock, RunningServer, Server, Settings,
     events::{Event, StreamEvent},
+    http,
     store::tx::Usage,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use serde_json::{Value, json};
 
 use super::support::{
@@ -700,4 +701,36 @@ async fn a_restarted_server_has_the_same_rows_and_epoch() {
         assert_eq!(again[field], pushed[field], "{field}");
     }
     server.shutdown().await;
+}
+
+#[tokio::test]
+async fn complete_syncs_beyond_the_limit_are_refused_and_others_are_served() {
+    let server = TestServer::with(Settings { complete_syncs: 1, ..Settings::default() });
+    let noor = server.learner("noor").await;
+    let app = server.data_dir.app().unwrap();
+    let admission = Arc::clone(&app.admission);
+    let server = TestServer { router: http::app(app), ..server };
+    let rows = |count: u32| -> Vec<Value> {
+        (0..count).map(|n| progress(&format!("a/b/{n}"), 1)).collect()
+    };
+    // One request runs, and four wait for it.
+    let running = admission.admit(NOW).await.unwrap();
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(admission.admit(NOW))).collect();
+    assert!(waiting.iter_mut().all(|request| request.as_mut().now_or_never().is_none()));
+    let pulled = server.get("/api/sync/pull?since=0", &noor.access_token).await;
+    let pushed = server.push(&noor.access_token, &rows(200)).await;
+    for refused in [pulled, pushed] {
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(["1", "2"].contains(&refused.header("retry-after")), "{refused:?}");
+        let problem = refused.problem();
+        assert!(problem.retryable && problem.retry_after_ms >= Some(1_000), "{problem:?}");
+    }
+    // Devices that send and fetch what is new are served.
+    let pushed: Value = server.push(&noor.access_token, &rows(199)).await.ok();
+    assert_eq!(pushed["usn"], 199);
+    assert_eq!(server.pull(&noor.access_token, 190).await["rows"].as_array().unwrap().len(), 9);
+    drop((running, waiting));
+    let pushed: Value = server.push(&noor.access_token, &rows(200)).await.ok();
+    assert_eq!(pushed["usn"], 200);
+    assert_eq!(server.pull(&noor.access_token, 0).await["rows"].as_array().unwrap().len(), 200);
 }
