@@ -102,6 +102,8 @@ pub struct Settings {
     pub database_lock_s: u64,
     /// PostgreSQL: maximum time for opening a connection.
     pub database_connect_s: u64,
+    /// PostgreSQL: how the processes of a database learn of each other's changes.
+    pub events: EventDelivery,
     /// PostgreSQL: file with the certificates of trusted authorities (PEM); none: those of the system.
     pub database_ca: Option<PathBuf>,
     /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
@@ -133,6 +135,16 @@ pub struct Settings {
     pub max_mib_per_learner: u64,
     /// Sign-in with an identity provider; none: with passwords and codes only.
     pub oidc: Option<OidcSettings>,
+}
+
+/// How processes that share a database learn of each other's changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EventDelivery {
+    /// By LISTEN and NOTIFY.
+    Notify,
+    /// By reading a table every second, for databases and poolers without LISTEN.
+    Poll,
 }
 
 /// Schedule of automatic backups.
@@ -176,6 +188,7 @@ impl Default for Settings {
             database_statement_s: 30,
             database_lock_s: 5,
             database_connect_s: 10,
+            events: EventDelivery::Notify,
             database_ca: None,
             login_attempts: 10,
             route_limits: true,

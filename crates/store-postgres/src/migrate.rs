@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "external_sign_in", "0010_external_sign_in"),
     migration!(11, "courses", "0011_courses"),
     migration!(12, "course_uploads", "0012_course_uploads"),
+    migration!(16, "messages", "0016_messages"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use carrel_server::{
-    Config, FakeClock, RunningServer, Server, Settings,
+    Config, DataDir, FakeClock, RunningServer, Server, Settings,
     events::{Event, StreamEvent},
     http,
     store::tx::Usage,
@@ -568,13 +568,20 @@ struct TwoServers {
 impl TwoServers {
     /// Returns `None` if only one server can use a database of the engine under test.
     async fn start() -> Option<Self> {
+        Self::start_with(|config| config).await
+    }
+    /// Like `start`, with a changed configuration.
+    async fn start_with(change: impl Fn(Config) -> Config) -> Option<Self> {
         if !engine().is_shared() {
             eprintln!("skipped on {}: one server uses the database", engine().name());
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
+        // Creates the database.
+        drop(DataDir::open(open(dir.path())).unwrap());
         let clock = Arc::new(FakeClock::new(NOW));
-        let start = || Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
+        let config = || change(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
+        let start = || Server::start(config());
         let servers = [start().await.unwrap(), start().await.unwrap()];
         let [a, b] = [servers[0].url(), servers[1].url()].map(Socket::new);
         let (laptop, phone) = (a.sign_in("register", 1).await, b.sign_in("login", 2).await);
@@ -639,6 +646,41 @@ async fn devices_are_notified_by_another_server_of_the_database() {
     // The other one goes on.
     let laptop = b.sign_in("login", 1).await;
     b.push(&laptop, &[progress("a/b/f", 1)]).await;
+    second.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_are_notified_by_another_server_if_listen_is_impossible() {
+    use std::sync::{Mutex, atomic::Ordering};
+    let proxies = Mutex::new(Vec::new());
+    let without_listen = |config: Config| {
+        let (engine, proxy) = super::postgres::engine_without_listen(&config.data_dir);
+        proxies.lock().unwrap().push(proxy);
+        Config { engine, ..config }
+    };
+    let Some(pair) = TwoServers::start_with(without_listen).await else { return };
+    let TwoServers { dir, servers: [first, second], a, b, laptop, phone, mut events } = pair;
+    for n in 1..=10_u64 {
+        a.push(&laptop, &[progress("a/b/c", n as u32)]).await;
+        assert_eq!(events.next().await.unwrap()["usn"].as_u64(), Some(n));
+    }
+    b.push(&phone, &[progress("a/b/d", 1)]).await;
+    a.push(&laptop, &[progress("a/b/e", 1)]).await;
+    assert_eq!(events.next().await.unwrap()["usn"], 12);
+    let package = dir.path().join("package");
+    write_course(&package);
+    assert!(first.import(&[package]).await.unwrap().is_ok());
+    assert!(events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap() > 0);
+    // The end of a sign-in crosses processes, too.
+    let body = json!({"refreshToken": phone["refreshToken"]});
+    a.http.post(format!("{}/api/auth/logout", a.url)).json(&body).send().await.unwrap();
+    assert_eq!(events.next().await, None);
+    let closed = |proxies: &[super::postgres::NoListen]| -> usize {
+        proxies.iter().map(|proxy| proxy.closed.load(Ordering::SeqCst)).sum()
+    };
+    assert_eq!(closed(&proxies.lock().unwrap()), 0, "LISTEN or NOTIFY was sent");
+    first.shutdown().await;
     second.shutdown().await;
 }
 
