@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use carrel_store::SharedLimits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -29,6 +30,8 @@ pub struct DataDir {
     pub signer: Arc<dyn Signer>,
     pub blobs: Arc<dyn BlobStore>,
     pub events: Arc<dyn EventBus>,
+    /// Counts of rate limits; `None` if only one process uses the database.
+    pub(crate) limits: Option<Arc<dyn SharedLimits>>,
     failpoints: Arc<OnceLock<Failpoints>>,
     /// One upload is compiled at a time, because a compilation takes much memory.
     pub(crate) upload_slot: Arc<Semaphore>,
@@ -88,12 +91,14 @@ impl DataDir {
             Some(messages) => Arc::new(SharedEvents::new(messages)),
             None => Arc::new(EventHub::default()),
         };
+        let limits = opened.limits.clone();
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
         Ok(Self {
             store,
             signer: Arc::new(key),
             blobs: Arc::new(blobs),
             events,
+            limits,
             config,
             failpoints: Arc::default(),
             upload_slot: Arc::new(Semaphore::new(1)),

@@ -20,6 +20,7 @@ mod epoch;
 mod error;
 mod external;
 mod jobs;
+mod limits;
 mod messages;
 mod migrate;
 mod people;

@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(11, "courses", "0011_courses"),
     migration!(12, "course_uploads", "0012_course_uploads"),
     migration!(16, "messages", "0016_messages"),
+    migration!(17, "rate_limits", "0017_rate_limits"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

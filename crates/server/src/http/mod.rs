@@ -60,9 +60,8 @@ use crate::{
     error::Error,
     events::EventBus,
     password::Passwords,
-    rate_limits::{
-        LocalRateLimiters, RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS,
-    },
+    rate_limits::{RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS},
+    shared_limits::ProcessRateLimiters,
     signing::Signer,
     store::Store,
     tokens::TokenKeys,
@@ -121,7 +120,7 @@ impl DataDir {
         passwords: Arc<Passwords>,
         admission: Arc<Admission>,
     ) -> Result<App, Error> {
-        let limiters = LocalRateLimiters;
+        let limiters = ProcessRateLimiters(self.limits.clone());
         let settings = self.config.settings.clone();
         Ok(App(Arc::new(State {
             data: self.clone(),

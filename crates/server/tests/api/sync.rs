@@ -685,6 +685,38 @@ async fn devices_are_notified_by_another_server_if_listen_is_impossible() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_of_a_database_allow_a_limit_once() {
+    let Some(pair) = TwoServers::start().await else { return };
+    let TwoServers { dir, servers, a, b, .. } = pair;
+    let sign_in = async |socket: &Socket, login: &str, password: &str| {
+        let body = json!({"login": login, "password": password, "deviceId": device(9)});
+        let request = socket.http.post(format!("{}/api/auth/login", socket.url)).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    // Right passwords are refunded, whichever server counted them.
+    for _ in 0..6 {
+        assert_eq!(sign_in(&a, "noor", PASSWORD).await, 200);
+        assert_eq!(sign_in(&b, "noor", PASSWORD).await, 200);
+    }
+    // Five wrong passwords in a minute, not five at each server.
+    let mut replies = Vec::new();
+    for _ in 0..4 {
+        replies.push(sign_in(&a, "sami", "a wrong password").await);
+        replies.push(sign_in(&b, "sami", "a wrong password").await);
+    }
+    assert_eq!(replies, [401, 401, 401, 401, 401, 429, 429, 429]);
+    // Without the shared count, each server still counts by itself.
+    fixture().drop_table(dir.path(), "rate_limit");
+    let mut replies = Vec::new();
+    for _ in 0..7 {
+        replies.push(sign_in(&a, "lena", "a wrong password").await);
+    }
+    assert_eq!(replies, [401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(sign_in(&b, "noor", PASSWORD).await, 200);
+    drop(servers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_reads_what_changed_while_it_got_no_messages() {
     let Some(pair) = TwoServers::start().await else { return };
     let TwoServers { dir, servers: _servers, a, laptop, mut events, .. } = pair;

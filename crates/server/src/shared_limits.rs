@@ -1,0 +1,81 @@
+//! Rate limits that the processes of a database share: failed sign-ins, registrations, codes and uploads.
+//!
+//! Each process also counts by itself. If the database does not reply, only that count applies.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use async_trait::async_trait;
+use carrel_store::{Burst, Counted, SharedLimits};
+
+use crate::rate_limits::{Allowance, LocalRateLimiter, RateLimiter, RateLimiters, RouteLimit};
+
+/// Limits of frequent requests, which each process counts by itself: a transaction for each request would cost more than
+/// the limit protects.
+const LOCAL: [&str; 2] = [RouteLimit::REQUESTS.name, RouteLimit::COURSES.name];
+/// Minimum time between two lines of the log about one limit, in ms.
+const WARNING_INTERVAL_MS: i64 = 60_000;
+
+/// Creates the limiters of a process.
+pub struct ProcessRateLimiters(pub Option<Arc<dyn SharedLimits>>);
+
+impl RateLimiters for ProcessRateLimiters {
+    fn limiter(&self, name: &'static str, window_ms: i64, events: u32) -> Box<dyn RateLimiter> {
+        let local = LocalRateLimiter::new(window_ms, events);
+        match &self.0 {
+            Some(shared) if !LOCAL.contains(&name) => Box::new(SharedRateLimiter {
+                local,
+                shared: Arc::clone(shared),
+                burst: Burst { name, events, window_ms },
+                warned_ms: AtomicI64::new(i64::MIN),
+            }),
+            _ => Box::new(local),
+        }
+    }
+}
+
+struct SharedRateLimiter {
+    local: LocalRateLimiter,
+    shared: Arc<dyn SharedLimits>,
+    burst: Burst,
+    warned_ms: AtomicI64,
+}
+
+#[async_trait]
+impl RateLimiter for SharedRateLimiter {
+    async fn take(&self, key: &str, now_ms: i64) -> Result<Allowance, u64> {
+        let local = self.local.take(key, now_ms).await?;
+        match self.shared.take(self.burst, key, now_ms).await {
+            Ok(Counted::Yes { full_in_ms }) => {
+                let free_ms = (self.burst.window_ms - full_in_ms).max(0);
+                let remaining = u32::try_from(free_ms / self.burst.interval_ms());
+                Ok(Allowance {
+                    remaining: remaining.unwrap_or(u32::MAX).min(local.remaining),
+                    full_in_ms: full_in_ms.max(0).unsigned_abs().max(local.full_in_ms),
+                })
+            }
+            Ok(Counted::No { full_in_ms }) => {
+                self.local.refund(key);
+                let wait = full_in_ms + self.burst.interval_ms() - self.burst.window_ms;
+                Err(wait.max(1).unsigned_abs())
+            }
+            Err(e) => {
+                let warned_ms = self.warned_ms.load(Ordering::Relaxed);
+                if now_ms.saturating_sub(warned_ms) >= WARNING_INTERVAL_MS {
+                    self.warned_ms.store(now_ms, Ordering::Relaxed);
+                    tracing::warn!(
+                        limit.name = self.burst.name, error = %e,
+                        "the shared count of a limit cannot be used: this process counts by itself"
+                    );
+                }
+                Ok(local)
+            }
+        }
+    }
+    fn refund(&self, key: &str) {
+        self.local.refund(key);
+        self.shared.refund(self.burst, key);
+    }
+}
