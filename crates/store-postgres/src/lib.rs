@@ -23,6 +23,7 @@ mod jobs;
 mod limits;
 mod messages;
 mod migrate;
+mod monitor;
 mod people;
 mod pool;
 mod roles;
