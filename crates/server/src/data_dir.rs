@@ -16,7 +16,7 @@ use crate::{
     error::{Error, io},
     events::{EventBus, EventHub, SharedEvents},
     folders::{refuse_moved, refuse_unfinished, require_server},
-    key_file,
+    key_file, shared_limits,
     signing::{Signer, hex},
     store::{OpenOptions, Quota, Store},
     tokens::TokenKeys,
@@ -91,7 +91,7 @@ impl DataDir {
             Some(messages) => Arc::new(SharedEvents::new(messages)),
             None => Arc::new(EventHub::default()),
         };
-        let limits = opened.limits.clone();
+        let limits = shared_limits::of(s, &hex(&key.public_key()), opened.limits.clone())?;
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
         Ok(Self {
             store,

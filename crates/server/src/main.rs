@@ -342,6 +342,8 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
             settings.registration_open |= open_registration;
             settings.updates_dir = updates_dir.or(settings.updates_dir);
+            let redis_url = || std::env::var("CARREL_REDIS_URL").ok().filter(|url| !url.is_empty());
+            settings.redis_url = settings.redis_url.or_else(redis_url);
             settings.events = events.unwrap_or(settings.events);
             let server = Server::start(Config {
                 listen,

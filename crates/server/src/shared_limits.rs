@@ -1,6 +1,7 @@
 //! Rate limits that the processes of a database share: failed sign-ins, registrations, codes and uploads.
 //!
-//! Each process also counts by itself. If the database does not reply, only that count applies.
+//! They are counted in Redis if it is configured, else in the database. Each process also counts by itself; without a
+//! reply, only that count applies.
 
 use std::sync::{
     Arc,
@@ -8,15 +9,34 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use carrel_redis::{RedisLimits, RedisUrl};
 use carrel_store::{Burst, Counted, SharedLimits};
 
-use crate::rate_limits::{Allowance, LocalRateLimiter, RateLimiter, RateLimiters, RouteLimit};
+use crate::{
+    config::Settings,
+    error::Error,
+    rate_limits::{Allowance, LocalRateLimiter, RateLimiter, RateLimiters, RouteLimit},
+};
 
 /// Limits of frequent requests, which each process counts by itself: a transaction for each request would cost more than
 /// the limit protects.
 const LOCAL: [&str; 2] = [RouteLimit::REQUESTS.name, RouteLimit::COURSES.name];
 /// Minimum time between two lines of the log about one limit, in ms.
 const WARNING_INTERVAL_MS: i64 = 60_000;
+
+/// Returns the shared counts; `None` if only this process counts. `owner`: separates servers and tenants in Redis.
+///
+/// # Errors
+/// If the URL of Redis cannot be used.
+pub(crate) fn of(
+    settings: &Settings,
+    owner: &str,
+    of_database: Option<Arc<dyn SharedLimits>>,
+) -> Result<Option<Arc<dyn SharedLimits>>, Error> {
+    let Some(url) = &settings.redis_url else { return Ok(of_database) };
+    let url = RedisUrl::new(url).map_err(|e| Error::Refused(e.to_string()))?;
+    Ok(Some(Arc::new(RedisLimits::new(&url, owner))))
+}
 
 /// Creates the limiters of a process.
 pub struct ProcessRateLimiters(pub Option<Arc<dyn SharedLimits>>);

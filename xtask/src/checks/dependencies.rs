@@ -127,6 +127,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-model", "carrel-roster", "carrel-sqlite", "carrel-store"],
         &[],
     ),
+    ("carrel-redis", &["carrel-store"], &[]),
     ("carrel-password", &["carrel-precis"], &[]),
     ("carrel-people", &["carrel-model", "carrel-store", "carrel-precis", "carrel-roster"], &[]),
     (
@@ -163,6 +164,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-oidc",
             "carrel-overview",
             "carrel-precis",
+            "carrel-redis",
             "carrel-roster",
         ],
         &["carrel-testkit", "carrel-sqlite"],
@@ -200,6 +202,7 @@ const ALL: &[&str] = &[
     "carrel-store-postgres",
     "carrel-password",
     "carrel-people",
+    "carrel-redis",
     "carrel-testkit",
     "carrel-update",
     "carrel-release",
