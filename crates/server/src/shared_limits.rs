@@ -99,3 +99,66 @@ impl RateLimiter for SharedRateLimiter {
         self.shared.refund(self.burst, key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts two events of each key, or fails.
+    struct Fake {
+        counts: LocalRateLimiter,
+        fails: std::sync::atomic::AtomicBool,
+    }
+
+    #[async_trait]
+    impl SharedLimits for Fake {
+        async fn take(
+            &self,
+            burst: Burst,
+            key: &str,
+            now_ms: i64,
+        ) -> carrel_store::Result<Counted> {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(carrel_store::StoreError::closed());
+            }
+            Ok(match self.counts.take(key, now_ms).await {
+                Ok(left) => Counted::Yes { full_in_ms: left.full_in_ms as i64 },
+                Err(_) => Counted::No { full_in_ms: burst.window_ms },
+            })
+        }
+        fn refund(&self, _: Burst, key: &str) {
+            self.counts.refund(key);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_count_of_the_process_applies_if_there_is_no_reply() {
+        let fails = std::sync::atomic::AtomicBool::new(false);
+        let fake = Arc::new(Fake { counts: LocalRateLimiter::new(1_000, 2), fails });
+        let limiters = ProcessRateLimiters(Some(Arc::clone(&fake) as _));
+        let limiter = limiters.limiter("sign-ins", 1_000, 2);
+        // Another process has counted one event.
+        assert!(fake.counts.take("noor", 0).await.is_ok());
+        let left = limiter.take("noor", 0).await;
+        assert_eq!(left, Ok(Allowance { remaining: 0, full_in_ms: 1_000 }));
+        assert_eq!(limiter.take("noor", 0).await, Err(500));
+        limiter.refund("noor");
+        assert!(limiter.take("noor", 0).await.is_ok());
+        fake.fails.store(true, Ordering::Relaxed);
+        // What was refused is not counted: one event is left in this process.
+        assert!(limiter.take("noor", 0).await.is_ok());
+        assert!(limiter.take("noor", 0).await.is_err());
+        // Frequent requests are counted in the process.
+        let requests = limiters.limiter(RouteLimit::REQUESTS.name, 1_000, 1);
+        assert!(requests.take("noor", 0).await.is_ok());
+    }
+
+    #[test]
+    fn redis_is_used_if_it_is_configured() {
+        let with = |url: &str| Settings { redis_url: Some(url.to_owned()), ..Settings::default() };
+        assert!(of(&Settings::default(), "school", None).unwrap().is_none());
+        assert!(of(&with("redis://localhost"), "school", None).unwrap().is_some());
+        let error = of(&with("http://:secret@localhost"), "school", None).err().unwrap();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
