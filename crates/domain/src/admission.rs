@@ -27,12 +27,12 @@ pub struct Admission {
     running: Arc<Semaphore>,
     waiting: Semaphore,
     finished: Arc<AtomicU64>,
-    schedule: Mutex<Schedule>,
+    returns: Mutex<ReturnTimes>,
 }
 
 /// When refused devices come back: one after the other, at the rate at which requests are finished.
 #[derive(Debug)]
-struct Schedule {
+struct ReturnTimes {
     /// Time for the next device that is refused, in microseconds.
     next_us: i64,
     /// Time for one request, in microseconds.
@@ -65,7 +65,7 @@ impl Admission {
             running: Arc::new(Semaphore::new(permits)),
             waiting: Semaphore::new(permits * WAITING),
             finished: Arc::default(),
-            schedule: Mutex::new(Schedule {
+            returns: Mutex::new(ReturnTimes {
                 next_us: 0,
                 interval_us: (1_000_000 / rate).max(1),
                 since: (0, 0),
@@ -91,12 +91,12 @@ impl Admission {
     }
     fn refuse(&self, now_ms: i64) -> u64 {
         let finished = self.finished.load(Ordering::Relaxed);
-        let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
-        schedule.refuse(now_ms, finished)
+        let mut returns = self.returns.lock().unwrap_or_else(PoisonError::into_inner);
+        returns.refuse(now_ms, finished)
     }
 }
 
-impl Schedule {
+impl ReturnTimes {
     /// Returns how long a device waits, in ms.
     fn refuse(&mut self, now_ms: i64, finished: u64) -> u64 {
         self.measure(now_ms, finished);
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn refused_devices_come_back_at_the_rate_that_was_measured() {
         let admission = Admission::new(16);
-        let mut schedule = admission.schedule.into_inner().unwrap();
-        schedule.refuse(NOW, 1_000);
+        let mut returns = admission.returns.into_inner().unwrap();
+        returns.refuse(NOW, 1_000);
         // 500 requests a second: 2,000 devices need four seconds.
-        let waits: Vec<u64> = (0..2_000).map(|_| schedule.refuse(NOW + 1_000, 1_500)).collect();
+        let waits: Vec<u64> = (0..2_000).map(|_| returns.refuse(NOW + 1_000, 1_500)).collect();
         for (from, count) in [(1_000, 250), (2_000, 400), (3_000, 400), (4_000, 350)] {
             let found = waits.iter().filter(|wait| (from..from + 1_000).contains(*wait)).count();
             assert!(found >= count, "{found} of 2,000 devices come back after {from} ms");
@@ -180,16 +180,16 @@ mod tests {
 
     #[test]
     fn waits_have_bounds_and_differ() {
-        let mut schedule = Admission::new(1).schedule.into_inner().unwrap();
-        let waits: Vec<u64> = (0..50_000).map(|_| schedule.refuse(NOW, 0)).collect();
+        let mut returns = Admission::new(1).returns.into_inner().unwrap();
+        let waits: Vec<u64> = (0..50_000).map(|_| returns.refuse(NOW, 0)).collect();
         let bounds = (*waits.iter().min().unwrap(), *waits.iter().max().unwrap());
         assert!(bounds.0 >= 1_000 && bounds.1 <= 375_000, "{bounds:?}");
         let latest: std::collections::BTreeSet<_> = waits[20_000..].iter().collect();
         assert!(latest.len() > 10_000, "{}", latest.len());
         // A clock that was set back does not extend the waits.
-        let wait = schedule.refuse(NOW - 86_400_000, 0);
+        let wait = returns.refuse(NOW - 86_400_000, 0);
         assert!(wait <= 375_000, "{wait}");
         // Later, the waits are short again.
-        assert!(schedule.refuse(NOW + 86_400_000, 0) < 1_300);
+        assert!(returns.refuse(NOW + 86_400_000, 0) < 1_300);
     }
 }
