@@ -9,6 +9,7 @@
 //! of an answer and the merge of rows (`carrel-model`).
 
 pub mod accounts;
+pub mod admission;
 pub mod assessments;
 mod attempts;
 pub mod blobs;

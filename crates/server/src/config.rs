@@ -73,6 +73,9 @@ pub struct Settings {
     pub slow_query_ms: u64,
     /// Time limit for reading a request's body and creating the reply, without sending it.
     pub request_timeout_s: u64,
+    /// Maximum number of requests of complete syncs that run at the same time in this process: pulls from the beginning
+    /// and large pushes. Four times as many wait; further ones get 503 and `Retry-After`.
+    pub complete_syncs: usize,
     /// Maximum number of open connections.
     pub max_connections: usize,
     /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied to
@@ -100,11 +103,16 @@ pub struct Settings {
     pub database_lock_s: u64,
     /// PostgreSQL: maximum time for opening a connection.
     pub database_connect_s: u64,
+    /// PostgreSQL: how the processes of a database learn of each other's changes.
+    pub events: EventDelivery,
     /// PostgreSQL: file with the certificates of trusted authorities (PEM); none: those of the system.
     pub database_ca: Option<PathBuf>,
     /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
     /// times this number per login across all networks, and six times this number per network across all logins.
     pub login_attempts: u32,
+    /// Redis or Valkey in which several processes count failed sign-ins, registrations, codes and uploads; none: they count
+    /// in the database, if it is shared.
+    pub redis_url: Option<String>,
     /// Limits the requests of each learner, and of each network without a sign-in (docs/API.md, Limits).
     pub route_limits: bool,
     /// `/health` reports an error if the disk has less free space than this.
@@ -137,6 +145,16 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
 }
 
+/// How processes that share a database learn of each other's changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EventDelivery {
+    /// By LISTEN and NOTIFY.
+    Notify,
+    /// By reading a table every second, for databases and poolers without LISTEN.
+    Poll,
+}
+
 /// Schedule of automatic backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -164,6 +182,7 @@ impl Default for Settings {
             trust_forwarded_for: false,
             slow_query_ms: 100,
             request_timeout_s: 30,
+            complete_syncs: 16,
             max_connections: 10_000,
             max_connections_per_address: 0,
             head_timeout_s: 15,
@@ -177,8 +196,10 @@ impl Default for Settings {
             database_statement_s: 30,
             database_lock_s: 5,
             database_connect_s: 10,
+            events: EventDelivery::Notify,
             database_ca: None,
             login_attempts: 10,
+            redis_url: None,
             route_limits: true,
             min_free_disk_mib: 256,
             run_jobs: true,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use carrel_mail::Mailer;
+use carrel_store::SharedLimits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +19,7 @@ use crate::{
     error::{Error, io},
     events::{EventBus, EventHub, SharedEvents},
     folders::{refuse_moved, refuse_unfinished, require_server},
-    key_file,
+    key_file, shared_limits,
     signing::{Signer, hex},
     store::{OpenOptions, Quota, Store},
     tokens::TokenKeys,
@@ -36,6 +37,8 @@ pub struct DataDir {
     pub mailer: Option<Arc<Mailer>>,
     /// What continues after the reply to a request. A server that stops waits for it.
     pub tasks: TaskTracker,
+    /// Counts of rate limits; `None` if only one process uses the database.
+    pub(crate) limits: Option<Arc<dyn SharedLimits>>,
     failpoints: Arc<OnceLock<Failpoints>>,
     /// One upload is compiled at a time, because a compilation takes much memory.
     pub(crate) upload_slot: Arc<Semaphore>,
@@ -96,6 +99,7 @@ impl DataDir {
             Some(messages) => Arc::new(SharedEvents::new(messages)),
             None => Arc::new(EventHub::default()),
         };
+        let limits = shared_limits::of(s, &hex(&key.public_key()), opened.limits.clone())?;
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
         let folder = s.erasure_dir.as_deref().unwrap_or(dir);
         store.set_erasure_ledger(Arc::new(LedgerFile::in_folder(folder)));
@@ -107,6 +111,7 @@ impl DataDir {
             events,
             mailer,
             tasks: TaskTracker::new(),
+            limits,
             config,
             failpoints: Arc::default(),
             upload_slot: Arc::new(Semaphore::new(1)),

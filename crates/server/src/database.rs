@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
 
 use crate::{
-    config::{Config, Settings},
+    config::{Config, EventDelivery, Settings},
     error::{Error, io},
     folders::write_synced,
     store::{Engine, sqlite::SqliteEngine},
@@ -15,6 +15,9 @@ use crate::{
 /// Environment variable with the URL of a PostgreSQL database. Other users of the computer can read the arguments of a
 /// process, but not its environment.
 pub const URL_VARIABLE: &str = "CARREL_DATABASE_URL";
+
+/// Interval at which messages of other processes are read, if they are not received.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// File in the data folder with the name of the engine, if it is not SQLite.
 const MARKER: &str = "database";
@@ -89,6 +92,7 @@ fn pool_settings(settings: &Settings) -> PoolSettings {
         lock: seconds(settings.database_lock_s),
         connect: seconds(settings.database_connect_s),
         ca: settings.database_ca.clone(),
+        poll: (settings.events == EventDelivery::Poll).then_some(POLL_INTERVAL),
     }
 }
 

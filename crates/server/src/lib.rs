@@ -32,6 +32,7 @@ pub mod rate_limits;
 pub mod relocate;
 pub mod restore;
 pub mod server;
+mod shared_limits;
 pub mod tenants;
 pub mod uploads;
 

@@ -26,7 +26,7 @@ use carrel_people::permissions::Rank;
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{AcceptOptions, accept_work},
-    config::DEFAULT_PORT,
+    config::{DEFAULT_PORT, EventDelivery},
     database, export,
     fonts::{self, FontUse},
     import::{self, ImportOptions},
@@ -66,6 +66,9 @@ enum Command {
         /// PostgreSQL database (postgres://USER@HOST/NAME); with a password, set CARREL_DATABASE_URL instead.
         #[arg(long)]
         database: Option<String>,
+        /// How several servers of one PostgreSQL database learn of each other's changes, overriding the configuration.
+        #[arg(long, value_enum)]
+        events: Option<EventDelivery>,
     },
     /// Compile packages (folders, zips, libraries, Storybooks folders) and publish them; also import course files.
     Import {
@@ -340,11 +343,22 @@ const DEFAULT_LOG: &str = "info,symphonia=error";
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Serve { data, listen, config, open_registration, updates_dir, database } => {
+        Command::Serve {
+            data,
+            listen,
+            config,
+            open_registration,
+            updates_dir,
+            database,
+            events,
+        } => {
             let mut settings =
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
             settings.registration_open |= open_registration;
             settings.updates_dir = updates_dir.or(settings.updates_dir);
+            let redis_url = || std::env::var("CARREL_REDIS_URL").ok().filter(|url| !url.is_empty());
+            settings.redis_url = settings.redis_url.or_else(redis_url);
+            settings.events = events.unwrap_or(settings.events);
             let server = Server::start(Config {
                 listen,
                 engine: database::engine(database.as_deref(), &settings)?,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Settings},
     data_dir::DataDir,
+    domain::admission::Admission,
     error::{Error, io},
     folders::lock,
     http::{self, App, tenants::Routers},
@@ -62,13 +63,17 @@ struct Served {
 }
 
 impl Served {
-    /// Opens and locks a data folder. `passwords`: as in `DataDir::app_with`.
-    fn open(config: Config, passwords: Arc<Passwords>) -> Result<Self, Error> {
+    /// Opens and locks a data folder. `passwords` and `admission`: as in `DataDir::app_with`.
+    fn open(
+        config: Config,
+        passwords: &Arc<Passwords>,
+        admission: &Arc<Admission>,
+    ) -> Result<Self, Error> {
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
         let lock = lock(&config.data_dir, config.engine.is_shared())?;
         let data = Arc::new(DataDir::open(config)?);
         data.events.receive();
-        let app = data.app_with(passwords)?;
+        let app = data.app_with(Arc::clone(passwords), Arc::clone(admission))?;
         let router = http::app(app.clone());
         Ok(Self { data, app, router, jobs: None, _lock: lock })
     }
@@ -86,11 +91,13 @@ impl Server {
         let tls = tls_of(&config.settings)?;
         config.settings.behind_tls |= tls.is_some();
         let passwords = Arc::new(Passwords::new()?);
-        let mut main = Served::open(config, Arc::clone(&passwords))?;
+        let admission = Arc::new(Admission::new(config.settings.complete_syncs));
+        let mut main = Served::open(config, &passwords, &admission)?;
         let config = main.data.config.clone();
         let (mut tenants, mut hosts) = (BTreeMap::new(), HashMap::new());
         for tenant in tenants::list(&config.data_dir)? {
-            let served = Served::open(tenants::config_of(&config, &tenant), Arc::clone(&passwords))
+            let config = tenants::config_of(&config, &tenant);
+            let served = Served::open(config, &passwords, &admission)
                 .map_err(|e| Error::Refused(format!("tenant {:?}: {e}", tenant.name)))?;
             for host in &tenant.settings.hosts {
                 hosts.insert(tenants::normalized_host(host), served.router.clone());

@@ -11,7 +11,9 @@ use tokio_postgres::Client;
 use crate::{
     engine, epoch,
     messages::MessageHub,
-    migrate, pool, roles,
+    migrate,
+    monitor::PoolCounts,
+    pool, roles,
     settings::{DatabaseUrl, PoolSettings},
 };
 
@@ -25,6 +27,7 @@ pub(crate) struct Cluster {
     runtime: Option<Runtime>,
     pub(crate) handle: Handle,
     pub(crate) pool: Pool,
+    pub(crate) counts: Arc<PoolCounts>,
     pub(crate) messages: MessageHub,
     /// Transactions run as a role that owns nothing.
     pub(crate) has_app_role: bool,
@@ -61,7 +64,9 @@ impl Cluster {
         })?;
         let handle = runtime.handle().clone();
         let pool = pool::create(url, settings, role.as_deref())?;
-        handle.spawn(pool::maintain(pool.clone(), url.clone(), settings.clone()));
+        let counts = Arc::<PoolCounts>::default();
+        let counted = Arc::clone(&counts);
+        handle.spawn(pool::maintain(pool.clone(), url.clone(), settings.clone(), counted));
         tracing::info!(
             database = %url,
             pool.max = settings.max,
@@ -70,7 +75,7 @@ impl Cluster {
         );
         let messages = MessageHub::new(handle.clone(), pool.clone(), url.clone(), settings.clone());
         let has_app_role = role.is_some();
-        Ok(Self { runtime: Some(runtime), handle, pool, messages, has_app_role })
+        Ok(Self { runtime: Some(runtime), handle, pool, counts, messages, has_app_role })
     }
 }
 

@@ -115,6 +115,8 @@ async fn tables(owner: &Client) -> Result<Vec<Table>, tokio_postgres::Error> {
             SELECT c.oid, 0 AS level FROM pg_class c
             WHERE c.relnamespace = 'carrel'::regnamespace AND c.relkind = 'r'
                 AND c.relname NOT IN ('schema_migration', 'tenant', 'cluster')
+                -- What need not survive a crash need not be copied.
+                AND c.relpersistence = 'p'
             UNION ALL
             SELECT f.conrelid, d.level + 1 FROM depth d
             JOIN pg_constraint f ON f.confrelid = d.oid AND f.contype = 'f' AND f.conrelid <> f.confrelid)

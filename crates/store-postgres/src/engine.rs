@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use crate::{
     cluster::{self, Cluster, Shared},
     copies, error,
+    limits::PgLimits,
     messages::PgMessages,
     settings::{DatabaseUrl, PoolSettings},
     transactions::PgTransactions,
@@ -76,7 +77,9 @@ impl Engine for PostgresEngine {
         let (tenant, token_salt) = cluster::with_owner(&self.url, &self.settings, open)?;
         let writes = Arc::default();
         let messages = PgMessages::new(Arc::clone(&cluster), tenant, Arc::clone(&writes));
+        let limits = PgLimits::new(Arc::clone(&cluster), tenant);
         Ok(Opened {
+            limits: Some(Arc::new(limits)),
             transactions: Box::new(PgTransactions::new(cluster, tenant, writes)),
             messages: Some(Box::new(messages)),
             token_salt,

@@ -7,10 +7,11 @@ use tokio_postgres::Client;
 
 use crate::{error, tx::EPOCH_LOCK};
 
-/// The stored and the current cluster.
+/// The stored and the current cluster. The timeline is that of the log that is being written: `pg_control_checkpoint`
+/// returns the old one until the first checkpoint after a failover, which may take minutes.
 const CURRENT: &str = "SELECT (SELECT identity FROM cluster),
     (SELECT system_identifier FROM pg_control_system()) || '/' ||
-        (SELECT timeline_id FROM pg_control_checkpoint())";
+        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
 
 const PUT: &str =
     "INSERT INTO server_fact (name, value) VALUES ($1, $2) ON CONFLICT (tenant, name) DO";

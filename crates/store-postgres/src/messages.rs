@@ -1,10 +1,11 @@
-//! Messages between the processes of one database, by LISTEN and NOTIFY.
+//! Messages between the processes of one database, by LISTEN and NOTIFY, or by a table that is read at intervals, for
+//! databases and poolers without LISTEN.
 //!
 //! A message is sent after the commit of its transaction, and those that are waiting are sent together: a NOTIFY inside
 //! the transaction would make all commits wait for one lock.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -31,6 +32,8 @@ const CHANNEL: &str = "carrel_message";
 const MAX_PAYLOAD: usize = 7_000;
 /// Number of messages that are sent together.
 const BATCH: usize = 512;
+/// Number of readings of the table of messages between two deletions of old ones.
+const CLEANED_AFTER: u64 = 60;
 /// Time between two attempts to connect, which doubles after each one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -46,6 +49,7 @@ pub(crate) struct MessageHub {
     process: String,
     queue: mpsc::UnboundedSender<Waiting>,
     handle: Handle,
+    pool: Pool,
     address: Mutex<Option<(DatabaseUrl, PoolSettings)>>,
     receivers: Arc<Receivers>,
 }
@@ -84,17 +88,23 @@ impl MessageHub {
     ) -> Self {
         let process = carrel_store::new_id().simple().to_string();
         let (queue, waiting) = mpsc::unbounded_channel();
-        drop(handle.spawn(send_all(pool, process.clone(), waiting)));
+        let is_polled = settings.poll.is_some();
+        drop(handle.spawn(send_all(pool.clone(), is_polled, process.clone(), waiting)));
         let (address, receivers) = (Mutex::new(Some((url, settings))), Arc::default());
-        Self { process, queue, handle, address, receivers }
+        Self { process, queue, handle, pool, address, receivers }
     }
     /// Begins to receive, if that has not happened yet.
     fn receive(&self, tenant: i32, receive: Receive) {
         self.receivers.add(tenant, receive);
         let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((url, settings)) = address {
-            let receivers = Arc::clone(&self.receivers);
-            drop(self.handle.spawn(receive_all(url, settings, self.process.clone(), receivers)));
+            let (process, receivers) = (self.process.clone(), Arc::clone(&self.receivers));
+            drop(match settings.poll {
+                Some(interval) => {
+                    self.handle.spawn(poll_all(self.pool.clone(), interval, process, receivers))
+                }
+                None => self.handle.spawn(receive_all(url, settings, process, receivers)),
+            });
         }
     }
 }
@@ -124,11 +134,21 @@ impl Messages for PgMessages {
     }
 }
 
-async fn send_all(pool: Pool, process: String, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
+async fn send_all(
+    pool: Pool,
+    is_polled: bool,
+    process: String,
+    mut waiting: mpsc::UnboundedReceiver<Waiting>,
+) {
+    let sql = if is_polled {
+        "INSERT INTO message (payload) VALUES ($1)".to_owned()
+    } else {
+        format!("SELECT pg_notify('{CHANNEL}', $1)")
+    };
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let payloads = payloads(&process, batch.iter().map(|waiting| &*waiting.message));
-        if let Err(e) = notify(&pool, &payloads).await {
+        if let Err(e) = send(&pool, &sql, &payloads).await {
             tracing::warn!(
                 error = %e,
                 messages = batch.len(),
@@ -139,13 +159,76 @@ async fn send_all(pool: Pool, process: String, mut waiting: mpsc::UnboundedRecei
     }
 }
 
-async fn notify(pool: &Pool, payloads: &[String]) -> carrel_store::Result<()> {
+async fn send(pool: &Pool, sql: &str, payloads: &[String]) -> carrel_store::Result<()> {
     let client = pool::connection(pool).await?;
     for payload in payloads {
-        let sql = "SELECT pg_notify($1, $2)";
-        client.execute(sql, &[&CHANNEL, payload]).await.map_err(|e| crate::error::of(&e))?;
+        client.execute(sql, &[payload]).await.map_err(|e| crate::error::of(&e))?;
     }
     Ok(())
+}
+
+/// Position of a reader of the table of messages.
+struct Position {
+    /// All transactions before this one had ended at the last reading, so their messages were read.
+    xmin: String,
+    /// The messages of later transactions that were read.
+    seen: BTreeSet<i64>,
+}
+
+/// Reads the table of messages at intervals. After an error, `Gap` is reported: messages may have been deleted meanwhile.
+async fn poll_all(pool: Pool, interval: Duration, process: String, receivers: Arc<Receivers>) {
+    let mut tick = tokio::time::interval(interval);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut position = None;
+    let mut count = 0_u64;
+    loop {
+        tick.tick().await;
+        match poll(&pool, position.as_ref(), count.is_multiple_of(CLEANED_AFTER)).await {
+            Ok((next, payloads)) => {
+                if position.is_none() {
+                    receivers.gap();
+                }
+                payloads.iter().for_each(|payload| deliver(&process, payload, &receivers));
+                position = Some(next);
+            }
+            Err(e) => {
+                if position.take().is_some() {
+                    tracing::warn!(error = %e, "messages of other servers cannot be read");
+                }
+            }
+        }
+        count += 1;
+    }
+}
+
+/// Reads what was committed since the last reading, and deletes old messages if `is_cleaned`.
+async fn poll(
+    pool: &Pool,
+    last: Option<&Position>,
+    is_cleaned: bool,
+) -> carrel_store::Result<(Position, Vec<String>)> {
+    let failed = |e: tokio_postgres::Error| crate::error::of(&e);
+    let client = pool::connection(pool).await?;
+    if is_cleaned {
+        let clean = "DELETE FROM message WHERE sent < now() - interval '10 minutes'";
+        client.execute(clean, &[]).await.map_err(failed)?;
+    }
+    // One statement, so that the rows are those of the snapshot whose first open transaction is returned.
+    let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, m.id, m.payload
+        FROM (VALUES (1)) AS one LEFT JOIN message m ON m.xid >= $1::text::xid8 ORDER BY m.id";
+    let since = last.map(|last| &*last.xmin);
+    let rows = client.query(sql, &[&since]).await.map_err(failed)?;
+    let mut next = Position { xmin: String::new(), seen: BTreeSet::new() };
+    let mut payloads = Vec::new();
+    for row in rows {
+        next.xmin = row.try_get(0).map_err(failed)?;
+        let Some(id) = row.try_get::<_, Option<i64>>(1).map_err(failed)? else { continue };
+        if last.is_none_or(|last| !last.seen.contains(&id)) {
+            payloads.push(row.try_get(2).map_err(failed)?);
+        }
+        next.seen.insert(id);
+    }
+    Ok((next, payloads))
 }
 
 /// Returns notifications: the process in the first line, then messages. A message over the maximum size is left out.

@@ -34,7 +34,9 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(13, "mail_addresses", "0013_mail_addresses"),
     migration!(14, "mail", "0014_mail"),
     migration!(15, "story_uploads", "0015_story_uploads"),
-    migration!(16, "list_indexes", "0016_list_indexes"),
+    migration!(16, "messages", "0016_messages"),
+    migration!(17, "rate_limits", "0017_rate_limits"),
+    migration!(18, "list_indexes", "0018_list_indexes"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -11,11 +11,13 @@ use tokio_postgres::{Client, Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    epoch, error, roles,
+    epoch, error,
+    monitor::PoolCounts,
+    roles,
     settings::{DatabaseUrl, PoolSettings},
 };
 
-/// Interval at which unused connections are closed, and the epoch is compared with the cluster.
+/// Interval at which unused connections are closed, figures are logged, and the epoch is compared with the cluster.
 const MAINTENANCE: Duration = Duration::from_secs(30);
 /// Maximum time for which a transaction may be idle: a process that stops in a transaction must not keep its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
@@ -119,8 +121,13 @@ pub(crate) fn tls(settings: &PoolSettings) -> Result<rustls::ClientConfig> {
     Ok(config)
 }
 
-/// Keeps the pool between its limits until it is closed.
-pub(crate) async fn maintain(pool: Pool, url: DatabaseUrl, settings: PoolSettings) {
+/// Keeps the pool between its limits and logs its figures until it is closed.
+pub(crate) async fn maintain(
+    pool: Pool,
+    url: DatabaseUrl,
+    settings: PoolSettings,
+    counts: Arc<PoolCounts>,
+) {
     let mut tick = tokio::time::interval(MAINTENANCE);
     loop {
         tick.tick().await;
@@ -134,22 +141,7 @@ pub(crate) async fn maintain(pool: Pool, url: DatabaseUrl, settings: PoolSetting
             closable -= usize::from(close);
             !close
         });
-        let status = pool.status();
-        let in_use = status.size.saturating_sub(status.available);
-        tracing::debug!(
-            pool.in_use = in_use,
-            pool.open = status.size,
-            pool.waiting = status.waiting,
-            "database connections"
-        );
-        if in_use * 5 > status.max_size * 4 {
-            tracing::warn!(
-                pool.in_use = in_use,
-                pool.max = status.max_size,
-                pool.waiting = status.waiting,
-                "more than 80 % of the database connections are in use"
-            );
-        }
+        counts.report(&pool).log();
         // An unused pool would not notice a failover.
         if let Ok(client) = pool.get().await
             && let Err(e) = follow_cluster(&client, &url, &settings).await

@@ -106,6 +106,8 @@ pub struct PoolSettings {
     pub connect: Duration,
     /// PEM file with the certificates of the authorities that are trusted; `None`: those of the system.
     pub ca: Option<PathBuf>,
+    /// Interval at which messages of other processes are read; `None`: they arrive by LISTEN.
+    pub poll: Option<Duration>,
 }
 
 impl Default for PoolSettings {
@@ -119,6 +121,7 @@ impl Default for PoolSettings {
             lock: Duration::from_secs(5),
             connect: Duration::from_secs(10),
             ca: None,
+            poll: None,
         }
     }
 }

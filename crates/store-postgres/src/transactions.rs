@@ -7,7 +7,7 @@ use carrel_store::{Result, StoreError, Transactions, TxJob};
 use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 
-use crate::{cluster::Cluster, error, pool, tx::PgTx};
+use crate::{cluster::Cluster, error, monitor::PoolCounts, pool, tx::PgTx};
 
 /// Transactions of a tenant. Dropping it waits for the writes that were started.
 pub(crate) struct PgTransactions {
@@ -66,9 +66,11 @@ impl Drop for PgTransactions {
 impl Transactions for PgTransactions {
     async fn read(&self, job: Box<dyn TxJob>) {
         let (pool, tenant) = (self.cluster.pool.clone(), self.tenant);
+        let counts = Arc::clone(&self.cluster.counts);
         let task = self.cluster.handle.spawn(async move {
+            counts.acquire(&pool);
             match pool::connection(&pool).await {
-                Ok(client) => run(client, tenant, job, Access::Read).await,
+                Ok(client) => run(client, counts, tenant, job, Access::Read).await,
                 Err(e) => job.finish(Err(e)),
             }
         });
@@ -77,10 +79,12 @@ impl Transactions for PgTransactions {
     }
     fn write(&self, job: Box<dyn TxJob>) {
         let (pool, tenant, started) = (self.cluster.pool.clone(), self.tenant, self.writes.start());
+        let counts = Arc::clone(&self.cluster.counts);
         // Not awaited: a write is finished even if the caller is cancelled.
         drop(self.cluster.handle.spawn(async move {
+            counts.acquire(&pool);
             match pool::connection(&pool).await {
-                Ok(client) => run(client, tenant, job, Access::Write).await,
+                Ok(client) => run(client, counts, tenant, job, Access::Write).await,
                 Err(e) => job.finish(Err(e)),
             }
             drop(started);
@@ -94,12 +98,21 @@ pub(crate) enum Access {
     Write,
 }
 
-async fn run(client: Object, tenant: i32, mut job: Box<dyn TxJob>, access: Access) {
+async fn run(
+    client: Object,
+    counts: Arc<PoolCounts>,
+    tenant: i32,
+    mut job: Box<dyn TxJob>,
+    access: Access,
+) {
     let handle = Handle::current();
     let _ = tokio::task::spawn_blocking(move || {
         let mut connection = Connection(Some(client));
         let ended = match connection.0.as_ref() {
-            Some(client) => transaction(&handle, client, tenant, job.as_mut(), access),
+            Some(client) => {
+                let begin = || PgTx::begin(client, &handle, &counts, tenant, access);
+                transaction(&handle, client, begin, job.as_mut(), access)
+            }
             None => Err(StoreError::closed()),
         };
         if ended.is_ok() {
@@ -129,15 +142,15 @@ impl Drop for Connection {
 }
 
 /// Runs a job in a transaction. After an error the state of the transaction is unknown.
-fn transaction(
+fn transaction<'c>(
     handle: &Handle,
-    client: &Object,
-    tenant: i32,
+    client: &'c Object,
+    begin: impl FnOnce() -> Result<PgTx<'c>>,
     job: &mut dyn TxJob,
     access: Access,
 ) -> Result<()> {
     let execute = |sql: &str| handle.block_on(client.batch_execute(sql)).map_err(|e| error::of(&e));
-    let tx = PgTx::begin(client, handle, tenant, access)?;
+    let tx = begin()?;
     if access == Access::Read {
         job.run(&tx);
         return execute("ROLLBACK");

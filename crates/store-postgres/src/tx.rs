@@ -10,14 +10,14 @@ use std::{
 use carrel_model::{BlobHash, UserId};
 use carrel_store::{Result, StoreError, facts, tx::FactTx};
 use deadpool_postgres::Object;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_postgres::{
     Row,
     types::{FromSql, ToSql},
 };
 use uuid::Uuid;
 
-use crate::{error, rows::Learner, transactions::Access};
+use crate::{error, monitor::PoolCounts, rows::Learner, transactions::Access};
 
 /// Classes of advisory locks; the second key is 0, or from an id.
 pub(crate) const MIGRATION_LOCK: i32 = 0x6361_7201;
@@ -59,6 +59,7 @@ pub(crate) fn set_tenant_sql(tenant: i32) -> String {
 pub(crate) struct PgTx<'c> {
     client: &'c Object,
     handle: &'c Handle,
+    counts: &'c PoolCounts,
     tenant: i32,
     access: Access,
     locks: RefCell<Vec<Lock>>,
@@ -73,6 +74,7 @@ impl<'c> PgTx<'c> {
     pub(crate) fn begin(
         client: &'c Object,
         handle: &'c Handle,
+        counts: &'c PoolCounts,
         tenant: i32,
         access: Access,
     ) -> Result<Self> {
@@ -85,6 +87,7 @@ impl<'c> PgTx<'c> {
         Ok(Self {
             client,
             handle,
+            counts,
             tenant,
             access,
             locks: RefCell::default(),
@@ -117,11 +120,21 @@ impl<'c> PgTx<'c> {
             error::of(&e)
         })
     }
+    /// Runs a statement, and measures its duration.
+    fn run<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let result = self.handle.block_on(statement);
+        self.counts.statement(begun.elapsed());
+        self.result(result)
+    }
     pub(crate) fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>> {
-        self.result(self.handle.block_on(async {
+        self.run(async {
             let statement = self.client.prepare_cached(sql).await?;
             self.client.query(&statement, params).await
-        }))
+        })
     }
     pub(crate) fn query_opt(&self, sql: &str, params: &Params<'_>) -> Result<Option<Row>> {
         self.query(sql, params).map(|rows| rows.into_iter().next())
@@ -131,10 +144,10 @@ impl<'c> PgTx<'c> {
     }
     /// Returns the number of changed rows.
     pub(crate) fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64> {
-        self.result(self.handle.block_on(async {
+        self.run(async {
             let statement = self.client.prepare_cached(sql).await?;
             self.client.execute(&statement, params).await
-        }))
+        })
     }
     /// Takes a lock until the end of the transaction. Does nothing in a read transaction.
     pub(crate) fn lock(&self, lock: Lock) -> Result<()> {

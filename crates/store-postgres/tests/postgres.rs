@@ -19,7 +19,7 @@ use carrel_model::{
 };
 use carrel_sqlite::rows::{Kind, SPECS};
 use carrel_store::{
-    Engine, OpenOptions, Opened, Result, StoreError, TxJob, facts,
+    Engine, OpenOptions, Opened, Received, Result, StoreError, TxJob, facts,
     sqlite::SqliteEngine,
     tx::{JoinedRow, LoginKeys, StoredAccount, Tx, Usage},
 };
@@ -513,6 +513,40 @@ async fn nul_in_a_text_aborts_no_transaction() {
         Ok((tx.account_by_login_key("learner\0")?.is_some(), tx.has_row(user(1), &key)?))
     });
     assert_eq!(found.await.unwrap(), (false, false));
+    drop(opened);
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_committed_late_is_read() {
+    let Some(database) = Database::new().await else { return };
+    let address = address(&database.name).unwrap();
+    let poll = Some(std::time::Duration::from_millis(20));
+    let settings = PoolSettings { min: 1, max: 4, poll, ..PoolSettings::default() };
+    let engine = PostgresEngine::new(DatabaseUrl::new(&address).unwrap(), settings);
+    let opened = engine.open(Path::new(""), OPTIONS).unwrap();
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let receive = move |message| drop(sender.send(message));
+    opened.messages.as_ref().unwrap().receive(Box::new(receive));
+    let (late, early) = (database.client().await, database.client().await);
+    assert_eq!(received.recv().await, Some(Received::Gap));
+    // The second gap: reading has begun.
+    assert_eq!(received.recv().await, Some(Received::Gap));
+    let insert =
+        "INSERT INTO message (payload) VALUES ('another process' || chr(10) || '1 ' || $1)";
+    // Its id is assigned first.
+    late.batch_execute("BEGIN").await.unwrap();
+    late.execute(insert, &[&"late"]).await.unwrap();
+    for number in ["1", "2", "3"] {
+        early.execute(insert, &[&number]).await.unwrap();
+        assert_eq!(received.recv().await, Some(Received::Message(number.to_owned())));
+    }
+    late.batch_execute("COMMIT").await.unwrap();
+    early.execute(insert, &[&"4"]).await.unwrap();
+    for expected in ["late", "4"] {
+        assert_eq!(received.recv().await, Some(Received::Message(expected.to_owned())));
+    }
+    assert!(received.try_recv().is_err(), "each message is delivered once");
     drop(opened);
     database.drop().await;
 }

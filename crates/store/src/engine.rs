@@ -54,11 +54,45 @@ pub trait Messages: Send + Sync {
     fn receive(&self, receive: Receive);
 }
 
+/// A limit: `events` at once, which refill evenly over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Burst {
+    /// Identifies the limit.
+    pub name: &'static str,
+    pub events: u32,
+    pub window_ms: i64,
+}
+
+impl Burst {
+    /// Returns the time in which one event refills.
+    pub fn interval_ms(self) -> i64 {
+        (self.window_ms / i64::from(self.events.max(1))).max(1)
+    }
+}
+
+/// Whether an event was counted, and the time until the burst of its key is full again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Yes { full_in_ms: i64 },
+    No { full_in_ms: i64 },
+}
+
+/// Counts of events by key that the processes of a database share.
+#[async_trait]
+pub trait SharedLimits: Send + Sync {
+    /// Counts an event, unless the burst of the key is used up.
+    async fn take(&self, burst: Burst, key: &str, now_ms: i64) -> Result<Counted>;
+    /// Removes a counted event. Does not block.
+    fn refund(&self, burst: Burst, key: &str);
+}
+
 /// An opened database.
 pub struct Opened {
     pub transactions: Box<dyn Transactions>,
     /// `None` if only one process uses the database.
     pub messages: Option<Box<dyn Messages>>,
+    /// `None` if only one process uses the database.
+    pub limits: Option<Arc<dyn SharedLimits>>,
     /// Random text from which the key of refresh tokens is derived; empty unless a restore has ended all sign-ins.
     pub token_salt: String,
 }

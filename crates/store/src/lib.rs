@@ -11,7 +11,8 @@ pub mod sqlite;
 pub mod tx;
 
 pub use engine::{
-    CopyMetadata, Engine, Messages, OpenOptions, Opened, Receive, Received, Transactions, TxJob,
+    Burst, CopyMetadata, Counted, Engine, Messages, OpenOptions, Opened, Receive, Received,
+    SharedLimits, Transactions, TxJob,
 };
 pub use error::{Reason, Result, StoreError};
 pub use tx::{

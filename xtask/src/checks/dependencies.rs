@@ -128,6 +128,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-model", "carrel-roster", "carrel-sqlite", "carrel-store"],
         &[],
     ),
+    ("carrel-redis", &["carrel-store"], &[]),
     ("carrel-password", &["carrel-precis"], &[]),
     ("carrel-people", &["carrel-model", "carrel-store", "carrel-precis", "carrel-roster"], &[]),
     (
@@ -164,6 +165,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-mail",
             "carrel-overview",
             "carrel-precis",
+            "carrel-redis",
             "carrel-roster",
         ],
         &["carrel-testkit", "carrel-sqlite", "carrel-learning", "carrel-system"],
@@ -202,6 +204,7 @@ const ALL: &[&str] = &[
     "carrel-store-postgres",
     "carrel-password",
     "carrel-people",
+    "carrel-redis",
     "carrel-testkit",
     "carrel-update",
     "carrel-release",

@@ -61,13 +61,13 @@ use crate::{
     clock::Clock,
     config::Settings,
     data_dir::DataDir,
+    domain::admission::Admission,
     error::Error,
     events::EventBus,
     mail,
     password::Passwords,
-    rate_limits::{
-        LocalRateLimiters, RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS,
-    },
+    rate_limits::{RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS},
+    shared_limits::ProcessRateLimiters,
     signing::Signer,
     store::Store,
     tokens::TokenKeys,
@@ -104,6 +104,8 @@ pub struct State {
     pub sign_ins: SignInLimits,
     /// Limits the requests to routes (`Entry::limited`).
     pub route_limits: RouteLimits,
+    /// Limits the complete syncs of the process.
+    pub admission: Arc<Admission>,
     /// Limits the registrations from each network.
     pub registrations: Box<dyn RateLimiter>,
     /// Limits the unknown enrolment tokens from each network.
@@ -119,11 +121,17 @@ pub struct State {
 impl DataDir {
     /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
-        self.app_with(Arc::new(Passwords::new()?))
+        let admission = Admission::new(self.config.settings.complete_syncs);
+        self.app_with(Arc::new(Passwords::new()?), Arc::new(admission))
     }
-    /// Like `app`, with the threads that another tenant of the process hashes passwords with.
-    pub fn app_with(&self, passwords: Arc<Passwords>) -> Result<App, Error> {
-        let limiters = LocalRateLimiters;
+    /// Like `app`, with what the tenants of a process share: threads that hash passwords, and the limit of complete
+    /// syncs.
+    pub fn app_with(
+        &self,
+        passwords: Arc<Passwords>,
+        admission: Arc<Admission>,
+    ) -> Result<App, Error> {
+        let limiters = ProcessRateLimiters(self.limits.clone());
         let settings = self.config.settings.clone();
         Ok(App(Arc::new(State {
             data: self.clone(),
@@ -137,6 +145,7 @@ impl DataDir {
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
             route_limits: RouteLimits::new(&limiters),
+            admission,
             registrations: limiters.limiter(
                 "registration by network",
                 WINDOW_MS,

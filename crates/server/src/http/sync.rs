@@ -30,6 +30,7 @@ use super::{
     extract::{Json, Query, SignedInUser, SyncVersion},
 };
 use crate::{
+    domain::admission::{Admitted, LARGE_PUSH},
     events::{Event, StreamEvent},
     push_validation,
 };
@@ -47,7 +48,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[utoipa::path(post, path = "/api/sync/push", tag = "sync", request_body = PushRequest,
     params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PushReply), (status = 400), (status = 401),
-        (status = 413, description = "too_large: split the batch"), (status = 426, description = "too_new")))]
+        (status = 413, description = "too_large: split the batch"), (status = 426, description = "too_new"),
+        (status = 503, description = "unavailable: too many complete syncs; repeat after `Retry-After`")))]
 pub async fn push(
     State(app): State<App>,
     caller: SignedInUser,
@@ -62,6 +64,10 @@ pub async fn push(
             ..ApiError::new(ErrorCode::TooLarge, detail)
         });
     }
+    let _admitted = match request.items.len() {
+        LARGE_PUSH.. => Some(admit(&app).await?),
+        _ => None,
+    };
     let now = app.clock.now_ms();
     let items = request.items;
     // Parsing a full batch takes some milliseconds, so it does not run on the async threads.
@@ -101,7 +107,8 @@ pub struct PullQuery {
 #[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
     params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000),
         ("Sync-Version" = Option<u32>, Header)),
-    responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
+    responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426),
+        (status = 503, description = "unavailable: too many complete syncs; repeat after `Retry-After`")))]
 pub async fn pull(
     State(app): State<App>,
     caller: SignedInUser,
@@ -112,12 +119,24 @@ pub async fn pull(
     if !(1..=MAX_PULL_ROWS).contains(&limit) {
         return Err(ApiError::invalid(format!("limit: must be 1 to {MAX_PULL_ROWS}")));
     }
+    let _admitted = match query.since {
+        0 => Some(admit(&app).await?),
+        _ => None,
+    };
     let epoch = app.store.epoch().await?;
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
     let since = query.since;
     let body = blocking(move || page(epoch, since, found, more)).await?;
     let serialize_error = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
     Ok(json_text(body.map_err(serialize_error)?, "no-store"))
+}
+
+/// Admits a request of a complete sync.
+async fn admit(app: &App) -> Result<Admitted, ApiError> {
+    app.admission.admit(app.clock.now_ms()).await.map_err(|wait_ms| {
+        let detail = "too many devices are syncing all their rows at the same time";
+        ApiError::new(ErrorCode::Unavailable, detail).retry_after(wait_ms)
+    })
 }
 
 /// Runs work of some milliseconds without blocking the async threads.

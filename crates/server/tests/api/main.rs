@@ -18,6 +18,8 @@ mod catalogue;
 mod courses;
 mod data_dir;
 mod enrolment_tokens;
+#[cfg(unix)]
+mod failover;
 mod fake_provider;
 mod foreign;
 mod fuzz;
@@ -36,6 +38,8 @@ mod people;
 mod permissions;
 mod plans;
 mod postgres;
+#[cfg(unix)]
+mod processes;
 mod refusals;
 mod restored;
 mod rosters;

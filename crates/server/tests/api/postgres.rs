@@ -79,6 +79,66 @@ pub fn log_from(database: &str, offset: i64) -> String {
     String::from_utf8_lossy(query(database, &read)[0].get(0)).into_owned()
 }
 
+/// Returns the engine for the database of a folder behind `NoListen`, and its proxy. Messages are read at intervals.
+#[cfg(unix)]
+pub fn engine_without_listen(folder: &Path) -> (Arc<dyn Engine>, NoListen) {
+    let cluster = cluster();
+    let socket = cluster.split(' ').find_map(|part| part.strip_prefix("host=")).unwrap();
+    let proxy = NoListen::start(Path::new(socket));
+    let behind = cluster.replace(socket, proxy.folder.path().to_str().unwrap());
+    let url = DatabaseUrl::new(&format!("{behind} dbname={}", database_of(folder))).unwrap();
+    let poll = Some(std::time::Duration::from_millis(50));
+    let settings = PoolSettings { min: 1, max: 8, poll, ..PoolSettings::default() };
+    (Arc::new(PostgresEngine::new(url, settings)), proxy)
+}
+
+/// A proxy of a PostgreSQL server that closes connections on which LISTEN or NOTIFY is sent, like a server or a pooler
+/// without them.
+#[cfg(unix)]
+pub struct NoListen {
+    folder: tempfile::TempDir,
+    /// Number of connections that were closed.
+    pub closed: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+#[cfg(unix)]
+impl NoListen {
+    const SOCKET: &str = ".s.PGSQL.5432";
+
+    fn start(server: &Path) -> Self {
+        use tokio::{
+            io::{AsyncReadExt as _, AsyncWriteExt as _},
+            net::{UnixListener, UnixStream},
+        };
+        let proxy = Self { folder: tempfile::tempdir().unwrap(), closed: Arc::default() };
+        let listener = UnixListener::bind(proxy.folder.path().join(Self::SOCKET)).unwrap();
+        let (server, closed) = (server.join(Self::SOCKET), Arc::clone(&proxy.closed));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (mut from_client, mut to_client) = client.into_split();
+                let server = UnixStream::connect(&server).await.unwrap();
+                let (mut from_server, mut to_server) = server.into_split();
+                tokio::spawn(
+                    async move { tokio::io::copy(&mut from_server, &mut to_client).await },
+                );
+                let closed = Arc::clone(&closed);
+                tokio::spawn(async move {
+                    let mut bytes = vec![0; 64 * 1024];
+                    while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                        let sent = String::from_utf8_lossy(&bytes[..count]).to_lowercase();
+                        if ["listen ", "notify"].iter().any(|word| sent.contains(word)) {
+                            closed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                            return;
+                        }
+                        to_server.write_all(&bytes[..count]).await.unwrap();
+                    }
+                });
+            }
+        });
+        proxy
+    }
+}
+
 /// Closes the connections on which servers of a folder's database receive messages, and returns their number.
 pub fn end_listeners(folder: &Path) -> usize {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

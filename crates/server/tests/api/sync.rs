@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use carrel_server::{
-    Config, FakeClock, RunningServer, Server, Settings,
+    Config, DataDir, FakeClock, RunningServer, Server, Settings,
     events::{Event, StreamEvent},
+    http,
     store::tx::Usage,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use serde_json::{Value, json};
 
 use super::support::{
@@ -567,13 +568,20 @@ struct TwoServers {
 impl TwoServers {
     /// Returns `None` if only one server can use a database of the engine under test.
     async fn start() -> Option<Self> {
+        Self::start_with(|config| config).await
+    }
+    /// Like `start`, with a changed configuration.
+    async fn start_with(change: impl Fn(Config) -> Config) -> Option<Self> {
         if !engine().is_shared() {
             eprintln!("skipped on {}: one server uses the database", engine().name());
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
+        // Creates the database.
+        drop(DataDir::open(open(dir.path())).unwrap());
         let clock = Arc::new(FakeClock::new(NOW));
-        let start = || Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
+        let config = || change(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) });
+        let start = || Server::start(config());
         let servers = [start().await.unwrap(), start().await.unwrap()];
         let [a, b] = [servers[0].url(), servers[1].url()].map(Socket::new);
         let (laptop, phone) = (a.sign_in("register", 1).await, b.sign_in("login", 2).await);
@@ -646,6 +654,73 @@ async fn devices_are_notified_by_another_server_of_the_database() {
     second.shutdown().await;
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_are_notified_by_another_server_if_listen_is_impossible() {
+    use std::sync::{Mutex, atomic::Ordering};
+    let proxies = Mutex::new(Vec::new());
+    let without_listen = |config: Config| {
+        let (engine, proxy) = super::postgres::engine_without_listen(&config.data_dir);
+        proxies.lock().unwrap().push(proxy);
+        Config { engine, ..config }
+    };
+    let Some(pair) = TwoServers::start_with(without_listen).await else { return };
+    let TwoServers { dir, servers: [first, second], a, b, laptop, phone, mut events } = pair;
+    for n in 1..=10_u64 {
+        a.push(&laptop, &[progress("a/b/c", n as u32)]).await;
+        assert_eq!(events.next().await.unwrap()["usn"].as_u64(), Some(n));
+    }
+    b.push(&phone, &[progress("a/b/d", 1)]).await;
+    a.push(&laptop, &[progress("a/b/e", 1)]).await;
+    assert_eq!(events.next().await.unwrap()["usn"], 12);
+    let package = dir.path().join("package");
+    write_course(&package);
+    assert!(first.import(&[package]).await.unwrap().is_ok());
+    assert!(events.next_of("catalogue").await.unwrap()["revision"].as_u64().unwrap() > 0);
+    // The end of a sign-in crosses processes, too.
+    let body = json!({"refreshToken": phone["refreshToken"]});
+    a.http.post(format!("{}/api/auth/logout", a.url)).json(&body).send().await.unwrap();
+    assert_eq!(events.next().await, None);
+    let closed = |proxies: &[super::postgres::NoListen]| -> usize {
+        proxies.iter().map(|proxy| proxy.closed.load(Ordering::SeqCst)).sum()
+    };
+    assert_eq!(closed(&proxies.lock().unwrap()), 0, "LISTEN or NOTIFY was sent");
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_of_a_database_allow_a_limit_once() {
+    let Some(pair) = TwoServers::start().await else { return };
+    let TwoServers { dir, servers, a, b, .. } = pair;
+    let sign_in = async |socket: &Socket, login: &str, password: &str| {
+        let body = json!({"login": login, "password": password, "deviceId": device(9)});
+        let request = socket.http.post(format!("{}/api/auth/login", socket.url)).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    // Right passwords are refunded, whichever server counted them.
+    for _ in 0..6 {
+        assert_eq!(sign_in(&a, "noor", PASSWORD).await, 200);
+        assert_eq!(sign_in(&b, "noor", PASSWORD).await, 200);
+    }
+    // Five wrong passwords in a minute, not five at each server.
+    let mut replies = Vec::new();
+    for _ in 0..4 {
+        replies.push(sign_in(&a, "sami", "a wrong password").await);
+        replies.push(sign_in(&b, "sami", "a wrong password").await);
+    }
+    assert_eq!(replies, [401, 401, 401, 401, 401, 429, 429, 429]);
+    // Without the shared count, each server still counts by itself.
+    fixture().drop_table(dir.path(), "rate_limit");
+    let mut replies = Vec::new();
+    for _ in 0..7 {
+        replies.push(sign_in(&a, "lena", "a wrong password").await);
+    }
+    assert_eq!(replies, [401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(sign_in(&b, "noor", PASSWORD).await, 200);
+    drop(servers);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_reads_what_changed_while_it_got_no_messages() {
     let Some(pair) = TwoServers::start().await else { return };
@@ -705,4 +780,36 @@ async fn a_restarted_server_has_the_same_rows_and_epoch() {
         assert_eq!(again[field], pushed[field], "{field}");
     }
     server.shutdown().await;
+}
+
+#[tokio::test]
+async fn complete_syncs_beyond_the_limit_are_refused_and_others_are_served() {
+    let server = TestServer::with(Settings { complete_syncs: 1, ..Settings::default() });
+    let noor = server.learner("noor").await;
+    let app = server.data_dir.app().unwrap();
+    let admission = Arc::clone(&app.admission);
+    let server = TestServer { router: http::app(app), ..server };
+    let rows = |count: u32| -> Vec<Value> {
+        (0..count).map(|n| progress(&format!("a/b/{n}"), 1)).collect()
+    };
+    // One request runs, and four wait for it.
+    let running = admission.admit(NOW).await.unwrap();
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(admission.admit(NOW))).collect();
+    assert!(waiting.iter_mut().all(|request| request.as_mut().now_or_never().is_none()));
+    let pulled = server.get("/api/sync/pull?since=0", &noor.access_token).await;
+    let pushed = server.push(&noor.access_token, &rows(200)).await;
+    for refused in [pulled, pushed] {
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(["1", "2"].contains(&refused.header("retry-after")), "{refused:?}");
+        let problem = refused.problem();
+        assert!(problem.retryable && problem.retry_after_ms >= Some(1_000), "{problem:?}");
+    }
+    // Devices that send and fetch what is new are served.
+    let pushed: Value = server.push(&noor.access_token, &rows(199)).await.ok();
+    assert_eq!(pushed["usn"], 199);
+    assert_eq!(server.pull(&noor.access_token, 190).await["rows"].as_array().unwrap().len(), 9);
+    drop((running, waiting));
+    let pushed: Value = server.push(&noor.access_token, &rows(200)).await.ok();
+    assert_eq!(pushed["usn"], 200);
+    assert_eq!(server.pull(&noor.access_token, 0).await["rows"].as_array().unwrap().len(), 200);
 }

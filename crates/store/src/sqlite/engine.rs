@@ -82,7 +82,7 @@ impl Engine for SqliteEngine {
         let token_salt = fact(&conn, facts::TOKEN_SALT)?.unwrap_or_default();
         let transactions =
             Box::new(SqliteTransactions::new(conn, &folder.join(FILE), options.readers)?);
-        Ok(Opened { transactions, messages: None, token_salt })
+        Ok(Opened { transactions, messages: None, limits: None, token_salt })
     }
     fn copy(&self, folder: &Path, into: &Path) -> Result<()> {
         let conn = carrel_sqlite::open(&folder.join(FILE), Options::reader())?;
