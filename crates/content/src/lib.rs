@@ -98,11 +98,9 @@ impl Content {
         self.downloads.close();
         self.prefetcher.stop();
     }
-    /// Closes `cache.db`, which is deleted with an account: on Windows, an open file cannot be deleted. Later calls
-    /// return an error.
-    pub fn close_cache(&self) -> impl Future<Output = ()> + Send + use<> {
-        let database = self.library.cache().database().with_error::<Error>();
-        async move { database.close().await }
+    /// Returns `cache.db`. It is closed before it is deleted: on Windows, an open file cannot be deleted.
+    pub fn cache_database(&self) -> carrel_sqlite::Database<Error> {
+        self.library.cache().database().with_error()
     }
 }
 

@@ -271,6 +271,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-domain",
     "carrel-oidc",
     "carrel-mail",
+    "carrel-redis",
     "carrel-password",
     "carrel-system",
     "carrel-sqlite",

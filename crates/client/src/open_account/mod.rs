@@ -297,11 +297,11 @@ impl OpenAccount {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.abort_all();
         let (sync, store, cache) =
-            (self.sync.clone(), self.store.clone(), self.content.close_cache());
+            (self.sync.clone(), self.store.clone(), self.content.cache_database());
         async move {
             tasks.shutdown().await;
             sync.stop().await;
-            cache.await;
+            cache.close().await;
             store.close().await;
         }
     }
