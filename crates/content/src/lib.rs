@@ -56,8 +56,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// Opens the databases and files, and resumes interrupted downloads. Blocking; needs a Tokio
-    /// runtime.
+    /// Opens the databases and files, and resumes interrupted downloads. Blocking; needs a Tokio runtime.
     ///
     /// # Errors
     ///

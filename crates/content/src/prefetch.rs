@@ -49,8 +49,7 @@ pub struct PrefetchState {
     pub is_done: bool,
 }
 
-/// The prefetcher. Clones share state. At most one run is active: a new position aborts the previous
-/// run.
+/// The prefetcher. Clones share state. At most one run is active: a new position aborts the previous run.
 #[derive(Clone)]
 pub struct Prefetcher {
     inner: Arc<PrefetchInner>,
@@ -121,8 +120,7 @@ impl Prefetcher {
         Ok(true)
     }
 
-    /// Sets the learner's position to lesson number `lesson` (from 0) of a course and starts
-    /// prefetching.
+    /// Sets the learner's position to lesson number `lesson` (from 0) of a course and starts prefetching.
     pub fn set_position(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
         let position = Position { course, version: manifest.version, lesson };
@@ -275,8 +273,7 @@ fn references_of(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Ref
 }
 
 /// Returns the references in a compiled body. All block kinds use the same forms: objects with `hash`
-/// and `size`, the `variants` of an image, and `body`. Therefore references in unknown block kinds are
-/// found, too.
+/// and `size`, the `variants` of an image, and `body`. Therefore references in unknown block kinds are found, too.
 fn references_in(bytes: &Bytes) -> Vec<Reference> {
     let mut found = Vec::new();
     if bytes.first() == Some(&b'{')

@@ -22,8 +22,7 @@ impl Library {
         Ok(self.local_manifest(kind, id)?.map(|(manifest, _)| manifest))
     }
 
-    /// Returns when the server was last known to list this version as the newest (UTC, ms); 0 if
-    /// unknown.
+    /// Returns when the server was last known to list this version as the newest (UTC, ms); 0 if unknown.
     pub fn newest_as_of(&self, kind: Kind, id: &Slug, version: BlobHash) -> Result<i64> {
         let listed: Option<(String, i64)> = self.inner.lists.read_blocking(|conn| {
             Ok(conn

@@ -1,7 +1,6 @@
 //! The library of one account: catalogue, verified manifests, bodies, search, also offline.
 //!
-//! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course
-//! (`download`).
+//! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course (`download`).
 
 mod catalogue;
 mod key_trust;

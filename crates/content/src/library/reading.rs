@@ -74,8 +74,7 @@ impl Library {
         }
     }
 
-    /// Requests bytes `start..end` of a blob and returns the reply. The bytes are neither verified nor
-    /// stored.
+    /// Requests bytes `start..end` of a blob and returns the reply. The bytes are neither verified nor stored.
     pub async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         self.inner.fetcher.range(hash, start, end).await
     }

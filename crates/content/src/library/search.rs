@@ -1,5 +1,4 @@
-//! Search as the user types, in the stored catalogue and in the text of downloaded content. No
-//! network.
+//! Search as the user types, in the stored catalogue and in the text of downloaded content. No network.
 
 use std::{collections::HashSet, ops::RangeInclusive};
 

@@ -1,5 +1,4 @@
-//! Reading and writing record files. Files are replaced atomically and contain a hash of their
-//! contents.
+//! Reading and writing record files. Files are replaced atomically and contain a hash of their contents.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -138,8 +137,7 @@ impl Records {
         self.write(&path, &whole)
     }
 
-    /// Reads a pack. Returns `None` if it is missing or its header is damaged. Damaged bodies are left
-    /// out.
+    /// Reads a pack. Returns `None` if it is missing or its header is damaged. Damaged bodies are left out.
     pub(crate) fn pack(&self, hash: BlobHash, scope: &str, signer: &str) -> Option<Pack> {
         let path = self.pack_path(hash, scope, signer);
         let mut file = io::BufReader::new(File::open(&path).ok()?);

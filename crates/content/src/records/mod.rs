@@ -1,7 +1,6 @@
 //! Records: files in `records/` from which `content.db` can be rebuilt without a network. There is a
 //! file for each download, a pack for each ready version (signed manifest, list of blobs, small
-//! bodies), and a file for keys and limits. Each file starts with a hash, by which damage is
-//! detected.
+//! bodies), and a file for keys and limits. Each file starts with a hash, by which damage is detected.
 //!
 //! A record is written before its download becomes ready. Large bodies need no record, because they
 //! are files named by their hash.

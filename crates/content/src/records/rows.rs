@@ -162,8 +162,7 @@ impl Keys {
         Ok(Self { signing, accepted, limits })
     }
 
-    /// Inserts or corrects the recorded rows. Other keys are kept, and so are limits that are newer than
-    /// the record.
+    /// Inserts or corrects the recorded rows. Other keys are kept, and so are limits that are newer than the record.
     pub(crate) fn restore(&self, tx: &Connection) -> Result<()> {
         for (server, key) in &self.signing {
             tx.prepare_cached("INSERT OR REPLACE INTO signing_key (server, key) VALUES (?1, ?2)")?
