@@ -67,10 +67,8 @@ impl ErasureLedger for LedgerFile {
         // One call, so that lines of several processes are not mixed.
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        if is_new {
-            if let Some(folder) = self.0.parent() {
-                sync_dir(folder).map_err(io::Error::other)?;
-            }
+        if is_new && let Some(folder) = self.0.parent() {
+            sync_dir(folder).map_err(io::Error::other)?;
         }
         Ok(())
     }
