@@ -74,9 +74,9 @@ async fn without_a_sign_in_the_network_is_counted() {
     assert_eq!(server.allowed("2001:db8:0:1::1", "", uri, 2_000).await, 1_000);
     let status = async |ip: &str, token: &str| server.request_from(ip, token, uri).await.status;
     let refused = StatusCode::TOO_MANY_REQUESTS;
-    // All addresses of an IPv6 /64 are one network. An unknown token is no sign-in.
+    // All addresses of an IPv6 /64 are one network. An unknown token is refused before anything is counted.
     assert_eq!(status("2001:db8:0:1:ffff::9", "").await, refused);
-    assert_eq!(status("2001:db8:0:1::1", "unknown").await, refused);
+    assert_eq!(status("2001:db8:0:1::1", "unknown").await, StatusCode::UNAUTHORIZED);
     assert_eq!(status("2001:db8:0:2::1", "").await, StatusCode::OK);
     // A signed-in learner of the same network is counted alone.
     let token = server.learner("noor").await.access_token;

@@ -126,7 +126,7 @@ async fn each_kind_of_expired_rows_is_counted() {
     let of = |kind: &str| retention.kinds.iter().find(|found| found.kind == kind).unwrap();
     assert_eq!(of("signIns").deleted, 1);
     assert_eq!((of("uploads").deleted, of("uploads").kept_ms), (0, Some(30 * 24 * 3_600_000)));
-    assert_eq!(retention.kinds.len(), 7);
+    assert_eq!(retention.kinds.len(), 8);
 }
 
 #[tokio::test]
