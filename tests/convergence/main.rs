@@ -12,8 +12,8 @@ use carrel_testkit::{Fault, FaultRates};
 use faulty_server::ServerBug;
 use simulation::{Jumps, RunStats, Scenario, run};
 
-/// Returns the seed in `CARREL_SEED`; without it, `short` seeds from `first`, or `long` seeds with `CARREL_LONG`. Half of
-/// the short ones on PostgreSQL, where a restore takes longer.
+/// Returns the seed in `CARREL_SEED`; without it, `short` seeds from `first`, or `long` seeds with `CARREL_LONG`. On
+/// PostgreSQL, where a restore takes longer, half of the short ones, but enough that each event of a run occurs.
 fn seeds(first: u64, short: u64, long: u64) -> Vec<u64> {
     if let Some(seed) = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()) {
         return vec![seed];
@@ -22,7 +22,7 @@ fn seeds(first: u64, short: u64, long: u64) -> Vec<u64> {
     let is_postgres = std::env::var("CARREL_TEST_ENGINE").as_deref() == Ok("postgres");
     let count = match (is_long, is_postgres) {
         (true, _) => long,
-        (false, true) => short.div_ceil(2),
+        (false, true) => short.div_ceil(2).max(short.min(6)),
         (false, false) => short,
     };
     (first..first + count).collect()
