@@ -293,7 +293,7 @@ async fn random_requests_reach_nothing_of_another_tenant() {
         assert!(!reply.status.is_server_error(), "seed {seed}, request {n}: {what}: {text}");
         assert!(!text.contains(MARK), "seed {seed}, request {n}: {what}: {text}");
     }
-    println!("{count} requests: {answers:?}");
+    eprintln!("{count} requests: {answers:?}");
     let answered = |status: StatusCode| answers.get(&status.as_u16()).copied().unwrap_or(0);
     assert!(answered(StatusCode::OK) > count / 20, "too few requests are valid: {answers:?}");
     assert_eq!(digests(&hills), before);

@@ -3,7 +3,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "one test measures real time; a skipped test prints the reason"
+    reason = "one test measures real time; skipped tests print the reason, and some their figures"
 )]
 
 #[macro_use]

@@ -244,7 +244,7 @@ async fn no_request_reads_a_large_table_as_a_whole() {
             }
         }
     }
-    println!("{summary}");
+    eprintln!("{summary}");
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n\n"));
 }
 
@@ -268,7 +268,7 @@ async fn a_million_rows_are_moved_to_sqlite_and_back() {
             let start = std::time::Instant::now();
             (relocate(from, to).unwrap(), start.elapsed())
         });
-        println!("{times:?}");
+        eprintln!("{times:?}");
         times.map(|(moved, _)| moved)
     });
     let [there, back] = moves.await.unwrap();
