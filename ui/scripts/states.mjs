@@ -73,6 +73,7 @@ export const states = [
   ["library-empty", "empty-offline", ""],
   ["library-search", "", "", type("[role=search] input", "river")],
   ["library-no-results", "", "", type("[role=search] input", "zzz")],
+  ["library-code", "", "", click(".file-actions .link:nth-child(2)")],
   ["library-ar", "ar", ""],
   ["welcome", "first", ""],
   ["welcome-error", "first", "", seq(type("#address", "wifi.captive"), click(".inline .button"))],

@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, io};
 
 use carrel_model::UserId;
 use carrel_people::accounts;
-
 use carrel_store::Reason;
 
 use crate::{
@@ -44,7 +43,7 @@ impl Store {
     /// what only the database has recorded.
     ///
     /// # Errors
-    /// If the ledger or the database cannot be read or written. The server must not start then.
+    /// If the ledger or the database cannot be read or written. A server does not start then.
     pub async fn apply_erasures(&self, now_ms: i64) -> DomainResult<Applied> {
         let Some(ledger) = self.erasure_ledger() else { return Ok(Applied::default()) };
         let reader = ledger.clone();

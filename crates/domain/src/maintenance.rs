@@ -360,7 +360,7 @@ mod tests {
             (Missing, "f".to_owned()),
         ];
         assert_eq!(faults(&facts), expected);
-        // An index is no duplicate of one with other columns first, or of one that has not all rows.
+        // An index does not duplicate one that begins with other columns, or a partial one.
         facts.indices.retain(|index| !["prefix", "same", "unused"].contains(&index.name.as_str()));
         assert_eq!(faults(&facts), [(Missing, "f".to_owned())]);
 

@@ -292,7 +292,7 @@ fn headings_and_rows() {
             &["2 create bo@x.example \"Bo Li\" bo@x.example"],
         ),
         case(
-            "an address of the parents of two children, and one that cannot be used",
+            "two children with their parents' address, and an address that is not valid",
             "Identifiant;Nom complet;Courriel\nbo;Bo Li;Parents.Li@x.example\ncy;Cy Li;Parents.Li@x.example\n\
              noor;Noor Khan;noor à l'école\nlocal;;\n",
             &[
