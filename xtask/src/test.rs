@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    checks::{dependencies, documented_commands, hygiene, licences, modules, ui_size},
+    checks::{self, dependencies, documented_commands, hygiene, licences, modules, ui_size},
     r#gen, mutants, packages, platforms, postgres, programs,
     setup::{self, Part},
     sh::{self, Result},
@@ -161,11 +161,15 @@ fn clippy() -> Result<Outcome> {
     passed(sh::run(sh::cargo().args(args)))
 }
 
-/// Checks the code of the app and the server that only release builds have.
+/// Checks the code of the app and the server that only release builds have: code under `not(debug_assertions)`. Only
+/// the crates of this workspace are checked without debug assertions, so the dependencies of the debug build are reused.
 fn clippy_release() -> Result<Outcome> {
-    let args =
-        ["clippy", "--release", "-p", "carrel", "-p", "carrel-server", "--locked", "--quiet"];
-    passed(sh::run(sh::cargo().args(args).args(["--", "-D", "warnings"])))
+    let mut command = sh::cargo();
+    command.args(["clippy", "-p", "carrel", "-p", "carrel-server", "--locked", "--quiet"]);
+    for name in checks::package_names()? {
+        command.arg("--config").arg(format!("profile.dev.package.{name}.debug-assertions=false"));
+    }
+    passed(sh::run(command.args(["--", "-D", "warnings"])))
 }
 
 fn documented_commands() -> Result<Outcome> {

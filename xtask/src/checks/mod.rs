@@ -18,6 +18,12 @@ fn metadata() -> Result<Value> {
     serde_json::from_str(&sh::output(&mut command)?).map_err(|e| format!("cargo metadata: {e}"))
 }
 
+/// Returns the names of the workspace's own packages.
+pub fn package_names() -> Result<Vec<String>> {
+    let metadata = metadata()?;
+    Ok(list(&metadata, "packages").iter().map(|package| text(package, "name").to_owned()).collect())
+}
+
 /// Returns a text field of a JSON object; empty if it is missing or null.
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
