@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use carrel_store::TxJob;
+use carrel_monitoring::{Metrics, QueryKind};
+use carrel_store::{PoolUse, TxJob};
 use tokio::sync::oneshot;
 
 pub use carrel_store::{
@@ -40,12 +41,22 @@ struct StoreInner {
     quota: Quota,
     slow_ms: u64,
     ledger: OnceLock<Arc<dyn ErasureLedger>>,
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 impl Store {
     /// `slow_ms`: a transaction that takes at least this time is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
-        Self(Arc::new(StoreInner { opened, events, quota, slow_ms, ledger: OnceLock::new() }))
+        let (ledger, metrics) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(StoreInner { opened, events, quota, slow_ms, ledger, metrics }))
+    }
+    /// Sets where transactions are counted. Only the first call has an effect.
+    pub fn set_metrics(&self, metrics: Arc<Metrics>) {
+        let _ = self.0.metrics.set(metrics);
+    }
+    /// Returns how many connections to the database are used; `None` without a pool.
+    pub fn pool(&self) -> Option<PoolUse> {
+        self.0.opened.transactions.pool()
     }
     /// Sets where deleted accounts are recorded. Only the first call has an effect.
     pub fn set_erasure_ledger(&self, ledger: Arc<dyn ErasureLedger>) {
@@ -112,6 +123,7 @@ impl Store {
             events: Vec::new(),
             bus: Arc::clone(&self.0.events),
             slow_ms: self.0.slow_ms,
+            metrics: self.0.metrics.get().cloned(),
             reply,
         };
         (Box::new(job), receiver)
@@ -125,6 +137,7 @@ struct StoreJob<T, E, F> {
     events: Vec<Event>,
     bus: Arc<dyn EventBus>,
     slow_ms: u64,
+    metrics: Option<Arc<Metrics>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
@@ -142,9 +155,15 @@ where
             let message = format!("not committed: {} panicked", self.name);
             Err(StoreError::Unavailable(message.into()).into())
         });
-        let ms = start.elapsed().as_millis() as u64;
-        if ms >= self.slow_ms {
-            tracing::warn!(query.name = self.name, query.ms = ms, "slow query");
+        let elapsed = start.elapsed();
+        let ms = elapsed.as_millis() as u64;
+        let is_slow = ms >= self.slow_ms;
+        if let Some(metrics) = &self.metrics {
+            metrics.transaction(self.name, elapsed.as_secs_f64() * 1_000.0, is_slow);
+        }
+        if is_slow {
+            let kind = QueryKind::of(self.name).as_str();
+            tracing::warn!(query.name = self.name, query.kind = kind, query.ms = ms, "slow query");
         }
         let is_ok = result.is_ok();
         self.result = Some(result);

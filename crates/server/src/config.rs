@@ -9,6 +9,7 @@ use std::{
 };
 
 use carrel_mail::{MailError, MailSettings, Mailer};
+use carrel_monitoring::{AlertSettings, AlertState, Metrics};
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -31,6 +32,10 @@ pub struct Config {
     /// The database engine.
     pub engine: Arc<dyn Engine>,
     pub settings: Settings,
+    /// The metrics of this process, which its tenants share.
+    pub metrics: Arc<Metrics>,
+    /// The present alerts of this process.
+    pub alerts: Arc<AlertState>,
 }
 
 impl Config {
@@ -42,6 +47,8 @@ impl Config {
             clock: Arc::new(SystemClock),
             engine: Arc::new(SqliteEngine),
             settings: Settings::default(),
+            metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
+            alerts: Arc::default(),
         }
     }
 }
@@ -143,6 +150,10 @@ pub struct Settings {
     pub oidc: Option<OidcSettings>,
     /// Mail server; none: the server sends no mail.
     pub mail: Option<MailSettings>,
+    /// File with the token that a program needs to read `/metrics`; none: only programs on this computer read them.
+    pub metrics_token_file: Option<PathBuf>,
+    /// Where alerts are sent.
+    pub alerts: AlertSettings,
 }
 
 /// How processes that share a database learn of each other's changes.
@@ -215,6 +226,8 @@ impl Default for Settings {
             max_mib_per_learner: 512,
             oidc: None,
             mail: None,
+            metrics_token_file: None,
+            alerts: AlertSettings::default(),
         }
     }
 }

@@ -101,6 +101,7 @@ impl DataDir {
         };
         let limits = shared_limits::of(s, &hex(&key.public_key()), opened.limits.clone())?;
         let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
+        store.set_metrics(Arc::clone(&config.metrics));
         let folder = s.erasure_dir.as_deref().unwrap_or(dir);
         store.set_erasure_ledger(Arc::new(LedgerFile::in_folder(folder)));
         apply_erasures(&store, config.clock.now_ms())?;

@@ -7,6 +7,7 @@
 //! Not here: the rules (`carrel-domain`), the merge of rows (`carrel-model`) and its SQL (`carrel-sqlite`), compiling
 //! packages (`carrel-package`), and client code.
 
+pub mod alerts;
 pub mod backup;
 pub mod bundle_import;
 mod catalogue;

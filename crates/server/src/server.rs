@@ -16,6 +16,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alerts::{self, Watch},
     config::{Config, Settings},
     data_dir::DataDir,
     domain::admission::Admission,
@@ -59,6 +60,7 @@ struct Served {
     app: App,
     router: Router,
     jobs: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     _lock: std::fs::File,
 }
 
@@ -75,7 +77,7 @@ impl Served {
         data.events.receive();
         let app = data.app_with(Arc::clone(passwords), Arc::clone(admission))?;
         let router = http::app(app.clone());
-        Ok(Self { data, app, router, jobs: None, _lock: lock })
+        Ok(Self { data, app, router, jobs: None, watch: None, _lock: lock })
     }
     fn start_jobs(&mut self) {
         if self.data.config.settings.run_jobs {
@@ -143,6 +145,10 @@ impl Server {
                 "the limit of open files allows fewer connections than configured; hint: raise LimitNOFILE or ulimit -n"
             );
         }
+        // The process has one state of alerts, so its tenants are not watched separately.
+        alerts::check(&main.data)?;
+        let watch = Watch::new(main.app.clone()).map_err(|e| Error::Refused(e.to_string()))?;
+        main.watch = Some(tokio::spawn(watch.serve(main.app.stopping.clone())));
         main.start_jobs();
         tenants.values_mut().for_each(Served::start_jobs);
         Ok(RunningServer { addr, tls, main, tenants, connections, stopping, accepting })
@@ -235,8 +241,8 @@ impl RunningServer {
             let _ = accepting.await;
         }
         for served in std::iter::once(&mut self.main).chain(self.tenants.values_mut()) {
-            if let Some(jobs) = served.jobs.take() {
-                let _ = jobs.await;
+            for task in served.jobs.take().into_iter().chain(served.watch.take()) {
+                let _ = task.await;
             }
             served.data.tasks.close();
             served.data.tasks.wait().await;

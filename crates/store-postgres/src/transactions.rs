@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use carrel_store::{Result, StoreError, Transactions, TxJob};
+use carrel_store::{PoolUse, Result, StoreError, Transactions, TxJob};
 use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 
@@ -76,6 +76,15 @@ impl Transactions for PgTransactions {
         });
         // If the task fails, the job was dropped, which closes the reply channel of the caller.
         let _ = task.await;
+    }
+    fn pool(&self) -> Option<PoolUse> {
+        let status = self.cluster.pool.status();
+        Some(PoolUse {
+            active: status.size.saturating_sub(status.available),
+            idle: status.available,
+            max: status.max_size,
+            waiting: status.waiting,
+        })
     }
     fn write(&self, job: Box<dyn TxJob>) {
         let (pool, tenant, started) = (self.cluster.pool.clone(), self.tenant, self.writes.start());

@@ -23,6 +23,20 @@ pub trait Transactions: Send + Sync {
     async fn read(&self, job: Box<dyn TxJob>);
     /// Runs a job in a transaction that is durable when `finish` is called.
     fn write(&self, job: Box<dyn TxJob>);
+    /// Returns how many connections of a pool are used; `None` without a pool.
+    fn pool(&self) -> Option<PoolUse> {
+        None
+    }
+}
+
+/// Connections of this process to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    pub active: usize,
+    pub idle: usize,
+    pub max: usize,
+    /// Number of transactions that wait for a connection.
+    pub waiting: usize,
 }
 
 /// Options for opening a database.

@@ -11,8 +11,8 @@ pub mod sqlite;
 pub mod tx;
 
 pub use engine::{
-    Burst, CopyMetadata, Counted, Engine, Messages, OpenOptions, Opened, Receive, Received,
-    SharedLimits, Transactions, TxJob,
+    Burst, CopyMetadata, Counted, Engine, Messages, OpenOptions, Opened, PoolUse, Receive,
+    Received, SharedLimits, Transactions, TxJob,
 };
 pub use error::{Reason, Result, StoreError};
 pub use tx::{

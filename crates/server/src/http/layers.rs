@@ -52,12 +52,18 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         reply = with_problem(reply, &id, &method);
     }
     let code = reply.extensions().get::<ApiError>().map_or("", |f| f.code.as_str());
+    let seconds = start.elapsed().as_secs_f64();
+    let is_deferred = status == StatusCode::SERVICE_UNAVAILABLE
+        && reply.headers().contains_key(header::RETRY_AFTER);
+    let (metrics, now_ms) = (&app.data.config.metrics, app.clock.now_ms());
+    let label = method_label(&method);
+    metrics.request(label, &route, status.as_u16(), seconds, is_deferred, now_ms);
     tracing::info!(
         request.id = %id,
         http.method = %method,
         http.route = %route,
         http.status = status.as_u16(),
-        http.ms = start.elapsed().as_secs_f64() * 1000.0,
+        http.ms = seconds * 1000.0,
         error.code = code,
         "request"
     );
@@ -75,6 +81,20 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     }
     set_security_headers(headers, app.settings.behind_tls);
     reply
+}
+
+/// Returns the method as the label of a metric: any token is a valid method, and each label is kept in memory.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Refuses all requests that change something while the server's clock was never set: a sign-in would end when the clock

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use super::{
     access::{Access, Entry, Permission},
     admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
-    identities, invitations, learner, me, oidc, openapi, passwords, progress, roster_routes,
-    sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
+    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress,
+    roster_routes, sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
 };
 use crate::rate_limits::RouteLimit;
 
@@ -21,6 +21,10 @@ pub(super) fn table() -> Vec<Entry> {
     vec![
         Entry::new(Public, routes!(start_page::start_page)),
         Entry::new(Public, routes!(health::health)),
+        Entry::new(Public, routes!(health::live)),
+        Entry::new(Public, routes!(health::ready)),
+        Entry::new(Public, routes!(monitoring::metrics)),
+        Entry::new(SignedIn, routes!(monitoring::client_actions)).limited(&RouteLimit::REQUESTS),
         Entry::new(Public, routes!(openapi::document)),
         Entry::new(Public, routes!(updates::file)),
         Entry::new(Public, routes!(catalogue::meta)),
@@ -102,6 +106,8 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ViewLearners), routes!(admin::classes))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(monitoring::monitoring))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::maintenance))
             .limited(&RouteLimit::REQUESTS),

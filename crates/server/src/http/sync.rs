@@ -1,6 +1,6 @@
 //! Push, pull, events and epoch (docs/SYNC.md). `push_validation` validates the rows, `domain` merges them.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json as Reply,
@@ -19,6 +19,7 @@ use carrel_model::{
         PullReply, PulledRow, PushReply, PushRequest,
     },
 };
+use carrel_monitoring::RowFlow;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 use tokio::sync::broadcast::error::RecvError;
@@ -77,6 +78,9 @@ pub async fn push(
     checked.refuse(std::mem::take(&mut done.refused));
     let refused =
         checked.results.iter().filter(|r| r.code != carrel_model::wire::ResultCode::Ok).count();
+    let metrics = &app.data.config.metrics;
+    metrics.rows(RowFlow::Accepted, checked.results.len() - refused);
+    metrics.rows(RowFlow::Refused, refused);
     if done.payload_conflicts > 0 {
         tracing::warn!(
             user.id = %caller.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
@@ -125,6 +129,7 @@ pub async fn pull(
     };
     let epoch = app.store.epoch().await?;
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
+    app.data.config.metrics.rows(RowFlow::Pulled, found.len());
     let since = query.since;
     let body = blocking(move || page(epoch, since, found, more)).await?;
     let serialize_error = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
@@ -207,7 +212,10 @@ pub async fn events(
     let remaining =
         Duration::from_millis((caller.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
     let expired = tokio::time::sleep(remaining);
+    let metrics = Arc::clone(&app.data.config.metrics);
+    let open = metrics.open_stream();
     let stream = async_stream::stream! {
+        let _open = open;
         tokio::pin!(expired);
         yield changes_event(usn, &epoch);
         // A device compares it with the revision of its last list.

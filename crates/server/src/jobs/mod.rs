@@ -15,6 +15,7 @@ mod uploads;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use carrel_monitoring::Outcome;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
@@ -168,6 +169,8 @@ impl JobRunner {
             },
             () = self.keep_lease(&leased) => Err("another process has leased the job".to_owned()),
         };
+        let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Failed };
+        self.data.config.metrics.job(job.name(), outcome);
         match &result {
             Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),
             Err(e) => tracing::error!(job.name = name, error = e, "job failed"),

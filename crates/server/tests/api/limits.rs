@@ -144,6 +144,8 @@ fn each_route_has_a_limit_or_is_known_to_need_none() {
     let unlimited = [
         "/",
         "/health",
+        "/health/",
+        "/metrics",
         "/api/openapi.json",
         "/api/updates/{file}",
         "/api/meta",

@@ -31,6 +31,7 @@ mod mail;
 mod maintenance;
 mod malformed;
 mod me;
+mod monitoring;
 mod oidc;
 mod oidc_refusals;
 mod openapi;

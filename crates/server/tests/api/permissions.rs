@@ -178,6 +178,7 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/mail", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/classes", ["-", "+", "+", "+"]),
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/monitoring", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/maintenance", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
@@ -203,6 +204,10 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
 const EVERYBODY: &[&str] = &[
     "GET /",
     "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+    "POST /api/monitoring/transactions",
     "GET /api/openapi.json",
     "GET /updates/{name}",
     "GET /api/meta",
