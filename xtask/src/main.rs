@@ -11,6 +11,7 @@ mod checks;
 mod demo;
 mod dev;
 mod r#gen;
+mod load;
 mod mutants;
 mod packages;
 mod platforms;
@@ -42,6 +43,8 @@ usage: cargo xtask <command>
                       sign-ins, sockets, push, updates, hostile, window;
                       fleet only if it is named
   bench record        measure the founding budgets (also a step of test) and add them to tests/limits.csv
+  load [SCENARIO]     load tests of the server on SQLite and PostgreSQL, with a release build; reports in target/load
+       [--engine sqlite|postgres] [--seconds N] [--bin-dir DIR]
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
   platforms [NAME]    build for Windows, run tests in Wine and on emulated ARM, type-check for Android, macOS, iOS;
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         "dev" => dev::run(&rest),
         "gen" => r#gen::run(&rest),
         "bench" => bench::run(&rest),
+        "load" => load::run(&rest),
         "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),

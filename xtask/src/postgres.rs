@@ -18,9 +18,22 @@ pub struct Cluster {
     as_root: bool,
 }
 
+/// Whether commits survive a failure of the computer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The cluster is deleted after the tests, so commits need not wait for the disk.
+    None,
+    /// As in use, for measurements.
+    Kept,
+}
+
 impl Cluster {
-    /// Creates and starts a cluster. Returns `None` if PostgreSQL is not installed.
+    /// Creates and starts a cluster for tests. Returns `None` if PostgreSQL is not installed.
     pub fn start() -> Result<Option<Self>> {
+        Self::start_with(Durability::None)
+    }
+    /// Creates and starts a cluster. Returns `None` if PostgreSQL is not installed.
+    pub fn start_with(durability: Durability) -> Result<Option<Self>> {
         let Some(bin) = programs() else { return Ok(None) };
         let folder = env::temp_dir().join(format!("carrel-pg-{}", std::process::id()));
         let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
@@ -35,10 +48,13 @@ impl Cluster {
         let mut create = cluster.program("initdb");
         create.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]);
         sh::output(create.arg("--no-sync").arg("--pgdata").arg(&data))?;
-        // The cluster is deleted after the tests, so nothing has to survive a failure of the computer.
+        let durability = match durability {
+            Durability::None => "-c fsync=off -c full_page_writes=off",
+            Durability::Kept => "",
+        };
         let options = format!(
-            "-k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 \
-             -c shared_buffers=128MB -c autovacuum_naptime=10s",
+            "-k {} -c listen_addresses= {durability} -c max_connections=300 -c shared_buffers=128MB \
+             -c autovacuum_naptime=10s",
             cluster.folder.display()
         );
         let mut start = cluster.program("pg_ctl");

@@ -173,6 +173,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         ],
         &["carrel-testkit", "carrel-sqlite", "carrel-learning", "carrel-system"],
     ),
+    ("carrel-load", &["carrel-model", "carrel-server"], &[]),
     ("carrel-testkit", ALL, ALL),
     ("carrel-tests", ALL, ALL),
     ("xtask", &[], &[]),
@@ -272,6 +273,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
 ];
 
 const ALL_BUT_MODEL: &[&str] = &[
+    "carrel-load",
     "carrel-domain",
     "carrel-oidc",
     "carrel-mail",
