@@ -15,6 +15,7 @@ const server: ServerInfo = {
   version: "0.1.0",
   registrationOpen: false,
   externalSignIn: "School account",
+  passwordReset: false,
   clockAheadMs: 0,
 };
 const link: OpenRequestView = { kind: "sign_in", server: "https://school.example", code: "2Z2Z-9ABC-DEFG" };
@@ -122,5 +123,45 @@ describe("a link of the browser", () => {
     await click(screen.target.querySelector<HTMLButtonElement>(".row button")!);
     await rendered();
     expect(screen.target.querySelector("dialog")).toBeNull();
+  });
+});
+
+describe("a forgotten password", () => {
+  const withMail = { ...server, passwordReset: true };
+  const dialog = (): HTMLElement => document.querySelector("dialog")!;
+
+  it("is offered only by a server that sends mail", async () => {
+    const without = await form();
+    expect(text(without)).not.toContain("Forgot your password?");
+    close();
+    const target = await form({ server: withMail });
+    expect(byRole(target, "button", "Forgot your password?")).toBeTruthy();
+  });
+
+  it("requests a link for the typed user name, and says what follows", async () => {
+    platform.replies.request_password_reset = () => ({});
+    const target = await form({ server: withMail, login: "amina" });
+    await press(target, "Forgot your password?");
+    const field = dialog().querySelector<HTMLInputElement>("#reset-login")!;
+    expect(field.value).toBe("amina");
+    type(field, "  ");
+    await press(dialog(), "Send the link");
+    expect(text(dialog())).toContain("This field is required.");
+    expect(platform.requests("request_password_reset")).toEqual([]);
+    type(field, " amina@school.example ");
+    await press(dialog(), "Send the link");
+    expect(platform.requests("request_password_reset")).toEqual([
+      { address: server.address, login: "amina@school.example", language: "en" },
+    ]);
+    expect(text(byRole(dialog(), "status"))).toContain("a message is on its way");
+  });
+
+  it("keeps what was typed if the request fails", async () => {
+    platform.replies.request_password_reset = () => fail("offline");
+    const target = await form({ server: withMail, login: "amina" });
+    await press(target, "Forgot your password?");
+    await press(dialog(), "Send the link");
+    expect(byRole(dialog(), "alert")).toBeTruthy();
+    expect(dialog().querySelector<HTMLInputElement>("#reset-login")!.value).toBe("amina");
   });
 });

@@ -113,6 +113,8 @@ commands! {
     app::finish_browser_sign_in(FinishBrowserSignIn) -> AppState;
     /// Forgets a sign-in in the browser.
     app::cancel_browser_sign_in(Empty) -> Empty;
+    /// Requests a link for a new password by mail. The reply does not tell whether there is an account.
+    app::request_password_reset(RequestPasswordReset) -> Empty;
     /// Moves the open account to a new address of its server, which has to prove its identity. The session is kept.
     app::move_server(MoveServer) -> AppState;
     /// Creates an account on the server and opens it.

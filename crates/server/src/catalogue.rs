@@ -22,6 +22,7 @@ pub(crate) async fn meta(data: &DataDir) -> DomainResult<Meta> {
         signing_key: hex(&data.signer.public_key()),
         registration_open: settings.registration_open,
         external_sign_in: settings.oidc.as_ref().map(|oidc| oidc.button.clone()),
+        password_reset: data.mailer.is_some(),
         now_ms: data.config.clock.now_ms(),
     })
 }

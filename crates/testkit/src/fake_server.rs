@@ -239,6 +239,7 @@ impl FakeServerState {
             "/api/meta" => {
                 let meta = Meta {
                     external_sign_in: Some("School account".to_owned()),
+                    password_reset: false,
                     name: "Fake".into(),
                     version: "1".into(),
                     epoch: self.epoch.clone(),

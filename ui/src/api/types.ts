@@ -202,6 +202,7 @@ export type { RemarkCode } from "./types/RemarkCode";
 export type { RemarkView } from "./types/RemarkView";
 export type { RemoveAccount } from "./types/RemoveAccount";
 export type { RepairReport } from "./types/RepairReport";
+export type { RequestPasswordReset } from "./types/RequestPasswordReset";
 export type { Response } from "./types/Response";
 export type { ResultFeedback } from "./types/ResultFeedback";
 export type { Review } from "./types/Review";

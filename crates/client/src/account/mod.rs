@@ -16,5 +16,5 @@ pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{
     Identity, ServerCheck, adopt, check_addresses, check_server, enter_code,
-    finish_provider_sign_in, identity, login, logout, register,
+    finish_provider_sign_in, identity, login, logout, register, request_password_reset,
 };

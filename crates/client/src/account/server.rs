@@ -177,6 +177,19 @@ pub async fn finish_provider_sign_in(
     post(http, &format!("{address}/api/auth/oidc/redeem"), request).await
 }
 
+/// Requests a link for a new password by mail. The reply does not tell whether there is an account.
+pub async fn request_password_reset(
+    http: &dyn Http,
+    address: &str,
+    login: &str,
+    language: &str,
+) -> Result<()> {
+    let url = format!("{address}/api/auth/reset");
+    let request = Request::post_json(&url, &serde_json::json!({ "login": login }))?;
+    let reply = http.send(request.header(header::ACCEPT_LANGUAGE, language)).await?;
+    if reply.status < 300 { Ok(()) } else { Err(error_of(&url, reply).await) }
+}
+
 /// Assigns the work of an account that the server lost to the learner whose session `http` uses.
 pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Result<()> {
     let url = format!("{address}/api/auth/adopt");

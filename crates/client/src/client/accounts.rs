@@ -48,6 +48,26 @@ impl Client {
         Ok(server)
     }
 
+    /// Requests a link for a new password, which the server sends by mail. `login`: a login or an e-mail address.
+    /// `language`: a language tag, for the message. Succeeds as well if there is no such account.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Managed` if the organisation does not allow the server or sign-ins with a password; `Error::Server` if the
+    /// server sends no mail or there were too many requests.
+    pub async fn request_password_reset(
+        &self,
+        address: &str,
+        login: &str,
+        language: &str,
+    ) -> Result<()> {
+        self.shared.policies.check_sign_in(SignInMethod::Password)?;
+        let server = self.check_server(address).await?;
+        let http = self.config().http.as_ref();
+        let login = login.trim();
+        Ok(account::request_password_reset(http, &server.address, login, language).await?)
+    }
+
     /// Signs in and opens the account. If the learner's account is already on this device, its files are used.
     pub async fn sign_in(
         &self,

@@ -105,6 +105,7 @@ async fn identity_requires_a_signature() {
     let public = hex(ours.verifying_key().as_bytes());
     let meta = carrel_model::wire::Meta {
         external_sign_in: None,
+        password_reset: false,
         name: "School".into(),
         version: "1".into(),
         epoch: "e".into(),
@@ -138,6 +139,7 @@ async fn identity_requires_a_signature() {
             let challenge = r.url.split_once("challenge=").unwrap().1;
             let reply = carrel_model::wire::Meta {
                 external_sign_in: None,
+                password_reset: false,
                 identity_proof: prove(challenge),
                 ..description.clone()
             };

@@ -43,6 +43,8 @@ pub struct School {
     issued: AtomicUsize,
     /// Ends of sign-ins in the browser, in the order in which they were received.
     pub redeemed: Mutex<Vec<ProviderSignInRequest>>,
+    /// Body and language of each request for a new password.
+    resets: Mutex<Vec<(String, String)>>,
 }
 
 impl School {
@@ -67,6 +69,7 @@ impl School {
             "/api/meta" => self.sync_server.answer(request),
             "/api/auth/login" => self.sign_in(request),
             "/api/auth/oidc/redeem" => self.redeem(request),
+            "/api/auth/reset" => self.reset(request),
             "/api/auth/logout" => (204, "").into(),
             "/api/auth/refresh" => problem(401, ErrorCode::Unauthenticated, None).into(),
             _ if !is_signed_in => problem(401, ErrorCode::Unauthenticated, None).into(),
@@ -80,6 +83,17 @@ impl School {
             return problem(401, ErrorCode::BadCredentials, None).into();
         }
         self.tokens(login.login)
+    }
+    /// Accepts one request.
+    fn reset(&self, request: &Request) -> Answer {
+        let body = String::from_utf8(request.body.as_ref().unwrap().to_vec()).unwrap();
+        let language = request.headers["accept-language"].to_str().unwrap().to_owned();
+        let mut resets = self.resets.lock().unwrap();
+        resets.push((body, language));
+        if resets.len() > 1 {
+            return problem(429, ErrorCode::RateLimited, None).into();
+        }
+        (202, "{}").into()
     }
     /// Accepts the code `right`.
     fn redeem(&self, request: &Request) -> Answer {
@@ -113,6 +127,7 @@ pub fn school() -> Arc<School> {
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
         redeemed: Mutex::default(),
+        resets: Mutex::default(),
     })
 }
 
@@ -563,5 +578,22 @@ async fn the_demo_library_is_stored_on_the_device_the_first_time() {
     remove.await.unwrap();
     let again = client.open_demo().await.unwrap();
     assert_eq!(requested(&again).await, [true, false], "what the learner removed stays removed");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_link_for_a_new_password_is_requested_in_the_language_of_the_learner() {
+    let (dir, school, clock) = (tempfile::tempdir().unwrap(), school(), FakeClock::noon());
+    let client = open(dir.path(), &school, &clock).await;
+    client.request_password_reset(School::ADDRESS, " asha ", "fr").await.unwrap();
+    assert_eq!(
+        school.resets.lock().unwrap()[..],
+        [(r#"{"login":"asha"}"#.to_owned(), "fr".to_owned())]
+    );
+    let again = client.request_password_reset(School::ADDRESS, "asha", "fr").await;
+    assert_eq!(again.unwrap_err().code(), ErrorCode::RateLimited);
+    school.set_down(true);
+    let offline = client.request_password_reset(School::ADDRESS, "asha", "fr").await;
+    assert!(matches!(offline, Err(Error::Offline { .. })), "{offline:?}");
     client.close().await;
 }

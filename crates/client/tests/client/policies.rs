@@ -97,6 +97,8 @@ async fn each_way_to_start_can_be_forbidden() {
     assert_eq!(key(client.register(School::ADDRESS, "a", "A", "right").await), "SignInMethods");
     let browser = client.begin_browser_sign_in(School::ADDRESS, BrowserSignInOptions::default());
     assert_eq!(key(browser.await), "SignInMethods");
+    let reset = client.request_password_reset(School::ADDRESS, "asha", "en");
+    assert_eq!(key(reset.await), "SignInMethods");
     assert!(!client.demo_available());
     assert_eq!(key(client.open_demo().await), "DemoLibrary");
     client.open_guest().await.unwrap();

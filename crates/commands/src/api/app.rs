@@ -201,6 +201,8 @@ pub struct ServerInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub external_sign_in: Option<String>,
+    /// The server sends links for a new password by mail.
+    pub password_reset: bool,
     /// How far this device's clock is ahead of the server's, in milliseconds.
     pub clock_ahead_ms: i64,
 }
@@ -226,6 +228,16 @@ pub struct SignIn {
     #[serde(default)]
     #[ts(optional)]
     pub enrolment_token: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestPasswordReset {
+    pub address: String,
+    /// Login or e-mail address.
+    pub login: String,
+    /// Language tag, for the message.
+    pub language: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]

@@ -14,8 +14,8 @@ use crate::{
         app::{
             Account, AccountRef, AccountRemoval, AppState, BeginBrowserSignIn, CheckServer, Empty,
             FinishBrowserSignIn, KeptWork, KeptWorkCode, MoveServer, OpenFailure, OpenUrl,
-            Register, RemoveAccount, RepairReport, ServerInfo, SetPin, SetProxyLogin, SignIn,
-            SwitchAccount, UnsyncedCount,
+            Register, RemoveAccount, RepairReport, RequestPasswordReset, ServerInfo, SetPin,
+            SetProxyLogin, SignIn, SwitchAccount, UnsyncedCount,
         },
         bundle::ImportedWork,
         error::CommandError,
@@ -149,6 +149,7 @@ pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<Serve
         address: server.address,
         name: server.meta.name,
         external_sign_in: server.meta.external_sign_in,
+        password_reset: server.meta.password_reset,
         version: server.meta.version,
         clock_ahead_ms: server.clock_ahead_ms,
     })
@@ -193,6 +194,16 @@ pub async fn finish_browser_sign_in(
 
 pub async fn cancel_browser_sign_in(host: &dyn Host, _: Empty) -> Result<Empty> {
     host.client().cancel_browser_sign_in();
+    Ok(Empty {})
+}
+
+pub async fn request_password_reset(
+    host: &dyn Host,
+    request: RequestPasswordReset,
+) -> Result<Empty> {
+    let RequestPasswordReset { address, login, language } = request;
+    redact_names(host, [login.as_str()]);
+    host.client().request_password_reset(&address, &login, &language).await?;
     Ok(Empty {})
 }
 

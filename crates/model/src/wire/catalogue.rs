@@ -39,6 +39,9 @@ pub struct Meta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub external_sign_in: Option<String>,
+    /// True if the server sends links for a new password by mail. Missing from an older server.
+    #[serde(default)]
+    pub password_reset: bool,
     /// The server's clock (UTC, ms since 1970), to measure the offset of a device's clock.
     pub now_ms: i64,
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use carrel_mail::{MailSettings, TlsMode};
-use carrel_model::{ErrorCode, UserId};
+use carrel_model::{ErrorCode, UserId, wire::Meta};
 use carrel_people::permissions::{Caller, Rank};
 use carrel_server::{Settings, domain::people::AccountChange, mail};
 use serde_json::{Value, json};
@@ -436,7 +436,10 @@ async fn a_server_without_mail_says_so_and_mail_needs_an_address() {
     assert_eq!(reply.problem().code, ErrorCode::NotFound);
     assert_eq!(server.get("/password", "").await.status, StatusCode::NOT_FOUND);
     assert!(!text(&server.get("/", "").await).contains("/password"));
+    let offers = |reply: Reply| reply.json::<Meta>().password_reset;
+    assert!(!offers(server.get("/api/meta", "").await));
     let post = Post::new().await;
+    assert!(offers(post.server.get("/api/meta", "").await));
     assert!(text(&post.server.get("/", "").await).contains("<a href=\"/password\">"));
     let form = text(&post.open("/password", "fr").await);
     assert!(form.contains("name=\"login\"") && form.contains("Envoyer le lien"), "{form}");

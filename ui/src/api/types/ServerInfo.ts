@@ -10,6 +10,10 @@ address: string, name: string, version: string, registrationOpen: boolean,
  */
 externalSignIn?: string, 
 /**
+ * The server sends links for a new password by mail.
+ */
+passwordReset: boolean, 
+/**
  * How far this device's clock is ahead of the server's, in milliseconds.
  */
 clockAheadMs: number, };
