@@ -112,6 +112,11 @@ fn class_names(directory: &dyn Directory) -> Result<HashMap<ClassId, String>, Bo
 }
 
 fn write_row(out: &mut dyn Write, cells: &[&str]) -> Result<(), BoxError> {
+    Ok(out.write_all(csv_line(cells).as_bytes())?)
+}
+
+/// Returns a line of CSV with its end. No spreadsheet evaluates a cell of it.
+pub fn csv_line(cells: &[&str]) -> String {
     let mut line = String::new();
     for (at, cell) in cells.iter().enumerate() {
         if at > 0 {
@@ -129,5 +134,5 @@ fn write_row(out: &mut dyn Write, cells: &[&str]) -> Result<(), BoxError> {
         }
     }
     line.push_str("\r\n");
-    Ok(out.write_all(line.as_bytes())?)
+    line
 }

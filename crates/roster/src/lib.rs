@@ -33,7 +33,7 @@ pub use entry::{
     UNDO_MS, Why,
 };
 pub use error::{BoxError, Error};
-pub use export::{export_classes, export_people};
+pub use export::{csv_line, export_classes, export_people};
 pub use import::{Format, import, utc_day};
 pub use problem::{FileError, Place, Problem, Reason, Severity};
 pub use reconcile::{Approval, Held, HeldBy, Options, Sink, Summary, Verdict};

@@ -10,6 +10,7 @@
 //! Not here: the rules (`carrel-server`), the merge of rows and their tables (`carrel-model`, `carrel_sqlite::rows`).
 
 mod accounts;
+mod analytics;
 mod catalogue;
 mod cluster;
 mod copies;

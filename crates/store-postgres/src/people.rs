@@ -10,8 +10,8 @@ use carrel_roster::{
 use carrel_store::{
     Result, StoreError,
     tx::{
-        AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey,
-        PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
+        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx,
+        PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 use tokio_postgres::Row;
@@ -222,6 +222,7 @@ impl PeopleTx for PgTx<'_> {
             self.execute(&sql, &[&bytes(&id.0)])?;
         }
         self.clear_external_identities(id)?;
+        self.delete_exports_of_names()?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
         self.execute("UPDATE course SET owner = ''::bytea WHERE owner = $1", &[&bytes(&id.0)])?;
         let sql = "UPDATE course_version SET author = ''::bytea WHERE author = $1";

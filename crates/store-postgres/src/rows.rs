@@ -16,7 +16,7 @@ use carrel_store::{
 };
 use tokio_postgres::types::ToSql;
 
-use crate::tx::{Params, PgTx, bytes, get, hash, text};
+use crate::tx::{Params, PgTx, bytes, get, hash, text, user_id};
 
 /// A learner whose row is locked, with the values to write before the commit.
 #[derive(Debug, Clone, Copy)]
@@ -393,6 +393,25 @@ impl PgTx<'_> {
         let rows = found.iter().map(|row| read(spec, row));
         let rows: Vec<Row> = rows.collect::<Result<_>>()?;
         Ok(rows.into_iter().filter_map(|row| T::try_from(row).ok()).collect())
+    }
+    /// Returns the rows of one kind of many learners. `clause` follows the condition on the learner.
+    pub(crate) fn select_of_users<T: RowKind>(
+        &self,
+        clause: &str,
+        users: &[&[u8]],
+    ) -> Result<Vec<(UserId, T)>> {
+        let spec = TableSpec::of(T::TYPE);
+        let names: Vec<&str> = spec.columns().map(|column| column.name).collect();
+        let (table, last) = (spec.table, names.len());
+        let names = names.join(", ");
+        let sql = format!("SELECT {names}, user_id FROM {table} WHERE user_id = ANY($1){clause}");
+        let mut rows = Vec::new();
+        for found in self.query(&sql, &[&users])? {
+            if let Ok(row) = T::try_from(read(spec, &found)?) {
+                rows.push((user_id(&found, last)?, row));
+            }
+        }
+        Ok(rows)
     }
     pub(crate) fn count(&self, sql: &str, params: &Params<'_>) -> Result<usize> {
         let count = self.query_opt(sql, params)?.map_or(Ok(0), |row| get::<i64>(&row, 0))?;

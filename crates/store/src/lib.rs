@@ -36,6 +36,10 @@ pub mod facts {
     pub const ROW_REPORT: &str = "row_report";
     /// Report of the last review of the indices, as JSON.
     pub const INDEX_REPORT: &str = "index_report";
+    /// Release of the definitions and time zone of the stored figures.
+    pub const FIGURES: &str = "figures";
+    /// Report of the last check of the stored figures, as JSON.
+    pub const ANALYTICS_REPORT: &str = "analytics_report";
     /// Number of rows of each kind that the last deletion of expired rows deleted, as JSON.
     pub const PURGE_REPORT: &str = "purge_report";
 }

@@ -43,6 +43,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-roster", &["carrel-model", "carrel-precis"], &[]),
     ("carrel-scheduling", &["carrel-model", "carrel-overview"], &[]),
     ("carrel-overview", &["carrel-model"], &[]),
+    ("carrel-analytics", &["carrel-model", "carrel-overview", "carrel-roster"], &[]),
     (
         "carrel-learning",
         &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling", "carrel-overview"],
@@ -123,10 +124,14 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["carrel-release", "carrel-testkit"],
     ),
     ("carrel-release", &["carrel-model", "carrel-update"], &[]),
-    ("carrel-store", &["carrel-model", "carrel-sqlite", "carrel-precis", "carrel-roster"], &[]),
+    (
+        "carrel-store",
+        &["carrel-model", "carrel-analytics", "carrel-sqlite", "carrel-precis", "carrel-roster"],
+        &[],
+    ),
     (
         "carrel-store-postgres",
-        &["carrel-model", "carrel-roster", "carrel-sqlite", "carrel-store"],
+        &["carrel-model", "carrel-analytics", "carrel-roster", "carrel-sqlite", "carrel-store"],
         &[],
     ),
     ("carrel-redis", &["carrel-store"], &[]),
@@ -137,6 +142,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &[
             "carrel-model",
             "carrel-monitoring",
+            "carrel-analytics",
             "carrel-package",
             "carrel-overview",
             "carrel-password",
@@ -152,6 +158,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         "carrel-server",
         &[
             "carrel-model",
+            "carrel-analytics",
             "carrel-domain",
             "carrel-password",
             "carrel-people",
@@ -192,6 +199,7 @@ const ALL: &[&str] = &[
     "carrel-dictionary",
     "carrel-fonts",
     "carrel-policy",
+    "carrel-analytics",
     "carrel-overview",
     "carrel-scheduling",
     "carrel-learning",

@@ -49,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(22, "mail_addresses", "0022_mail_addresses"),
     migration!(23, "mail", "0023_mail"),
     migration!(24, "story_uploads", "0024_story_uploads"),
+    migration!(25, "analytics", "0025_analytics"),
 ];
 
 /// Name of the database file in its folder.

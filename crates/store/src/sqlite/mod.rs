@@ -3,6 +3,7 @@
 //! Not here: the merge of rows (`carrel_sqlite::rows`), the rules (`carrel-domain`).
 
 mod accounts;
+mod analytics;
 mod catalogue;
 mod courses;
 mod digest;

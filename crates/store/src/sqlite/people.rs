@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Result,
     tx::{
-        AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx, PersonKey,
-        PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
+        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx,
+        PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
     },
 };
 
@@ -208,6 +208,7 @@ impl PeopleTx for SqliteTx<'_> {
             self.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [id.0.as_bytes()])?;
         }
         self.clear_external_identities(id)?;
+        self.delete_exports_of_names()?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
         self.execute("UPDATE course SET owner = x'' WHERE owner = ?1", [id.0.as_bytes()])?;

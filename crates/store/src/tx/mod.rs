@@ -5,6 +5,7 @@
 //! driver must run a transaction on a blocking thread.
 
 mod accounts;
+mod analytics;
 mod catalogue;
 mod courses;
 mod enrolment_tokens;
@@ -19,6 +20,7 @@ mod study;
 mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
+pub use analytics::{AnalyticsTx, Details, DeviceRow, ExportRow, ExportState, FiguresChange};
 pub use catalogue::{
     Audience, CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication,
     Published, PublishedQuiz, SearchTx,
@@ -69,6 +71,7 @@ pub trait Tx:
     + PeopleTx
     + ExternalTx
     + MailTx
+    + AnalyticsTx
 {
 }
 impl<T> Tx for T where
@@ -86,5 +89,6 @@ impl<T> Tx for T where
         + PeopleTx
         + ExternalTx
         + MailTx
+        + AnalyticsTx
 {
 }
