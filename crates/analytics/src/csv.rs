@@ -159,7 +159,8 @@ impl CsvTable {
             }
             Exported::Course => {
                 let course = self.course.as_ref().and_then(|course| figures.courses.get(course));
-                let Some(of) = course else { return };
+                // Somebody who only looked into the course is not in it.
+                let Some(of) = course.filter(|of| of.status.is_some()) else { return };
                 let completed = of.completed_ms.map(|ms| date(self.zone.day_of(ms)));
                 let cells = [
                     login,

@@ -4,9 +4,11 @@
 //! Not here: validity of single rows (`push_validation`), the merge (`carrel-model`), rules for attempts and
 //! enrolments (`attempts`, `enrolment`).
 
+use std::collections::BTreeSet;
+
 use carrel_model::{
-    Hlc, UserId,
-    lattice::{Row, RowKey},
+    Hlc, Slug, UserId,
+    lattice::{ENROLMENT, Row, RowKey},
     wire::{RefusalReason, ResultCode},
 };
 use uuid::Uuid;
@@ -85,8 +87,10 @@ pub(crate) struct ChangeLog<'t> {
     usage: Usage,
     /// Something changed that the author's device does not have.
     has_more: bool,
-    /// The server's clock, for rows of devices.
+    /// The server's clock.
     now_ms: Option<i64>,
+    /// Courses and stories whose figures are to be computed again.
+    dirty: BTreeSet<String>,
     pub(crate) pushed: Pushed,
 }
 
@@ -103,10 +107,11 @@ impl<'t> ChangeLog<'t> {
             usage,
             has_more: false,
             now_ms: None,
+            dirty: BTreeSet::new(),
             pushed: Pushed { usn: before, ..Pushed::default() },
         })
     }
-    /// Sets the server's clock, by which rows of devices are judged.
+    /// Sets the server's clock, by which rows of devices are judged, and which tells when figures changed.
     #[must_use]
     pub(crate) fn at(self, now_ms: i64) -> Self {
         Self { now_ms: Some(now_ms), ..self }
@@ -116,8 +121,8 @@ impl<'t> ChangeLog<'t> {
         let count = self.unrestricted_rows(rows);
         if count > 0 {
             let joined = self.tx.join(self.user, &rows[..count], self.pushed.usn)?;
-            for joined in &joined {
-                self.count_client(*joined);
+            for (row, joined) in rows.iter().zip(&joined) {
+                self.count_client(row, *joined)?;
             }
             // Afterwards, because it takes the next change number.
             for (row, joined) in rows.iter().zip(joined) {
@@ -149,8 +154,7 @@ impl<'t> ChangeLog<'t> {
         let joined = self.join(&later)?;
         // The device has the value with the earlier stamp.
         self.has_more |= joined.changed;
-        self.count(joined);
-        Ok(())
+        self.count(&later, joined)
     }
     /// Returns the number of leading rows that need no rule or quota check: neither attempts nor answers, and far
     /// from the quota.
@@ -183,7 +187,7 @@ impl<'t> ChangeLog<'t> {
         };
         match joined {
             Ok(joined) => {
-                self.count_client(joined);
+                self.count_client(row, joined)?;
                 self.win_over_future_stamp(row, joined)?;
                 Ok(joined.added)
             }
@@ -196,7 +200,7 @@ impl<'t> ChangeLog<'t> {
     /// Merges a row written by the server.
     pub(crate) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
         let joined = self.join(&row)?;
-        self.count(joined);
+        self.count(&row, joined)?;
         self.has_more |= joined.changed;
         Ok(())
     }
@@ -204,19 +208,40 @@ impl<'t> ChangeLog<'t> {
         let joined = self.tx.join(self.user, std::slice::from_ref(row), self.pushed.usn)?;
         Ok(joined.into_iter().next().unwrap_or_default())
     }
-    fn count_client(&mut self, joined: JoinedRow) {
+    fn count_client(&mut self, row: &Row, joined: JoinedRow) -> DomainResult<()> {
         self.has_more |= joined.changed && !joined.as_sent;
-        self.count(joined);
+        self.count(row, joined)
     }
     /// A no-op merge does not consume a change number.
-    fn count(&mut self, joined: JoinedRow) {
+    fn count(&mut self, row: &Row, joined: JoinedRow) -> DomainResult<()> {
         if joined.changed {
             self.pushed.usn += 1;
             self.pushed.changed += 1;
             self.usage.rows += i64::from(joined.added);
             self.usage.bytes += joined.growth;
+            self.dirty.extend(self.studied(row)?);
         }
         self.pushed.payload_conflicts += u64::from(joined.payload_conflict);
+        Ok(())
+    }
+    /// Returns the course or story whose figures depend on a row.
+    fn studied(&self, row: &Row) -> DomainResult<Option<String>> {
+        let item = match row {
+            Row::Progress(progress) => &progress.item,
+            Row::Session(session) => &session.item,
+            Row::Attempt(attempt) => &attempt.quiz,
+            Row::Grade(grade) => {
+                let quiz = self.tx.quiz_of_attempt(self.user, grade.attempt)?;
+                return Ok(quiz.map(|(quiz, _)| quiz.root().to_owned()));
+            }
+            // The key of a register may be any text.
+            Row::Kv(kv) if kv.ns == ENROLMENT => {
+                return Ok(Slug::new(&kv.key).ok().map(|course| course.to_string()));
+            }
+            Row::Decision(decision) => return Ok(Some(decision.course.to_string())),
+            _ => return Ok(None),
+        };
+        Ok(Some(item.root().to_owned()))
     }
     fn hard_limit(&self) -> i64 {
         i64::try_from(self.quota.bytes.saturating_add(self.quota.bytes / 4)).unwrap_or(i64::MAX)
@@ -254,6 +279,10 @@ impl<'t> ChangeLog<'t> {
         }
         if self.usage != self.usage_before {
             self.tx.set_usage(self.user, self.usage)?;
+        }
+        if !self.dirty.is_empty() {
+            let courses: Vec<&str> = self.dirty.iter().map(String::as_str).collect();
+            self.tx.mark_dirty(self.user, &courses, self.now_ms.unwrap_or(0))?;
         }
         Ok(self.pushed)
     }

@@ -14,6 +14,7 @@ use crate::{
     DomainError, DomainResult,
     events::Event,
     facts::next_revision,
+    publishing::put_and_mark,
     store::{
         Audience, Kind, Publication, Published, Store, StoreError, facts,
         tx::{
@@ -592,7 +593,7 @@ impl Store {
                 CourseState::Published
             };
             let revision = next_revision(tx)?;
-            tx.put_publication(p, revision, now_ms)?;
+            put_and_mark(tx, p, revision, now_ms)?;
             let how = Publishing { by: caller, owner: None, reopens: true, kept };
             record_published(tx, p, &how, now_ms)?;
             tx.set_version_published(&p.id, p.version, now_ms)?;

@@ -209,7 +209,7 @@ impl Store {
     ) -> DomainResult<Enrolled> {
         let (author, course, quota) = (author.into(), course.clone(), self.quota());
         self.write_with_events("enrol", move |tx, events| {
-            let mut log = ChangeLog::open(tx, author.user, quota)?;
+            let mut log = ChangeLog::open(tx, author.user, quota)?.at(now_ms);
             let decision = request(&mut log, &course, device, requested, Grant::None, now_ms)?;
             let pushed = log.close()?;
             events.extend(pushed.event(author));
@@ -260,7 +260,7 @@ impl Store {
             if found.is_none_or(|found| found.state != CourseState::Published) {
                 return Err(CourseRefusal::NotFound(course).into());
             }
-            let mut log = ChangeLog::open(tx, learner, quota)?;
+            let mut log = ChangeLog::open(tx, learner, quota)?.at(now_ms);
             let Verdict { accepted, reason, device } = verdict;
             let status = if accepted { DecisionStatus::Active } else { DecisionStatus::Refused };
             if accepted {

@@ -135,7 +135,7 @@ pub(crate) fn redeem(
             })?;
         }
     }
-    let mut log = ChangeLog::open(tx, user, quota)?;
+    let mut log = ChangeLog::open(tx, user, quota)?.at(now_ms);
     for course in &courses {
         enrolment::request(&mut log, course, presented.device, true, Grant::Token, now_ms)?;
     }

@@ -5,8 +5,8 @@ use carrel_people::PeopleError;
 
 use crate::store::StoreError;
 use crate::{
-    assessments::SubmissionRefusal, courses::CourseRefusal, enrolment_tokens::TokenRefusal,
-    external::ExternalRefusal,
+    analytics::ReportRefusal, assessments::SubmissionRefusal, courses::CourseRefusal,
+    enrolment_tokens::TokenRefusal, external::ExternalRefusal,
 };
 
 pub type DomainResult<T> = Result<T, DomainError>;
@@ -44,6 +44,8 @@ pub enum DomainError {
     Course(#[from] CourseRefusal),
     #[error(transparent)]
     Submission(#[from] SubmissionRefusal),
+    #[error(transparent)]
+    Report(#[from] ReportRefusal),
 }
 
 impl From<PeopleError> for DomainError {
@@ -69,6 +71,7 @@ impl DomainError {
             Self::External(refusal) => refusal.code(),
             Self::Course(refusal) => refusal.code(),
             Self::Submission(refusal) => refusal.code(),
+            Self::Report(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
@@ -81,6 +84,7 @@ impl DomainError {
             Self::NoToken(_) => "list the tokens with `token list`",
             Self::People(e) => e.hint(),
             Self::Course(refusal) => refusal.hint(),
+            Self::Report(refusal) => refusal.hint(),
             _ => "",
         }
     }

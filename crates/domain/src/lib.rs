@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod analytics;
 pub mod assessments;
 mod attempts;
 pub mod blobs;
@@ -21,6 +22,7 @@ pub mod enrolment_tokens;
 pub mod erasure;
 mod error;
 pub mod events;
+pub mod exports;
 pub mod external;
 mod facts;
 pub mod jobs;

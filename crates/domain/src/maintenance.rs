@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     DomainResult,
+    analytics::AnalyticsReport,
     change_log::Author,
     events::Event,
     retention::RetentionReport,
@@ -212,6 +213,9 @@ pub struct MaintenanceReports {
     /// Absent before the first deletion of expired rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionReport>,
+    /// Absent before the first check of stored figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analytics: Option<AnalyticsReport>,
 }
 
 /// Replaces a value out of range, as a change by the server. Returns the event.
@@ -224,6 +228,7 @@ fn correct(
     let Some(last) = tx.usn(user)? else { return Ok(None) };
     tx.correct_value(range, user, usn, last + 1)?;
     tx.set_usn(user, last + 1)?;
+    tx.mark_dirty(user, &[""], 0)?;
     let Author { user, sign_in } = user.into();
     Ok(Some(Event::RowsChanged { user, usn: last + 1, from: sign_in }))
 }
@@ -295,6 +300,7 @@ impl Store {
                 rows: serde_json::from_str(&read(facts::ROW_REPORT)?).ok(),
                 indices,
                 retention: serde_json::from_str(&read(facts::PURGE_REPORT)?).ok(),
+                analytics: serde_json::from_str(&read(facts::ANALYTICS_REPORT)?).ok(),
             })
         });
         Ok(read.await?)

@@ -219,7 +219,7 @@ impl Store {
     }
 }
 
-fn taught_by(tx: &dyn Tx, instructor: UserId) -> Result<Vec<Class>, StoreError> {
+pub(crate) fn taught_by(tx: &dyn Tx, instructor: UserId) -> Result<Vec<Class>, StoreError> {
     let mut classes = Vec::new();
     for membership in tx.memberships_of(instructor)? {
         if membership.role == MemberRole::Instructor

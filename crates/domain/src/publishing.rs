@@ -172,6 +172,19 @@ pub fn rendered_by() -> &'static str {
     &NAME
 }
 
+/// Stores a publication. The figures of a course depend on its sections.
+pub(crate) fn put_and_mark(
+    tx: &dyn Tx,
+    p: &Publication,
+    revision: u64,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    if p.kind == Kind::Course {
+        tx.mark_course_dirty(&p.id)?;
+    }
+    tx.put_publication(p, revision, now_ms)
+}
+
 /// Stores a publication. Returns the new revision of the catalogue, and false if this version, derived by this release,
 /// is already published.
 pub(crate) fn put(
@@ -189,7 +202,7 @@ pub(crate) fn put(
         return Ok((None, false));
     }
     let revision = next_revision(tx)?;
-    tx.put_publication(p, revision, now_ms)?;
+    put_and_mark(tx, p, revision, now_ms)?;
     Ok((Some(revision), true))
 }
 
@@ -225,7 +238,7 @@ impl Store {
             let p = &publication;
             if tx.published(p.kind, &p.id)?.is_some_and(|stored| stored.version == version) {
                 let revision = next_revision(tx)?;
-                tx.put_publication(p, revision, now_ms)?;
+                put_and_mark(tx, p, revision, now_ms)?;
             }
             Ok::<_, StoreError>(())
         });
@@ -239,6 +252,7 @@ impl Store {
             let existed = tx.delete_publication(kind, &id)?;
             if existed {
                 if kind == Kind::Course {
+                    tx.mark_course_dirty(&id)?;
                     tx.delete_course(&id)?;
                 }
                 events.push(Event::CatalogueChanged { revision: next_revision(tx)? });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::store::{Store, StoreError, facts, tx::Tx};
-use crate::{DomainResult, attempts::OPEN_MS};
+use crate::{DomainResult, attempts::OPEN_MS, exports::EXPORT_MS};
 
 /// Maximum number of rows of each kind deleted by a sign-in or refresh, which limits its duration.
 pub(crate) const PURGED_PER_CALL: u32 = 20;
@@ -34,6 +34,7 @@ pub struct RetentionReport {
 /// Deletes the rows of each kind that have expired: at most `limit` of each, or all if `None`.
 fn purge_kinds(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<Vec<Expired>, StoreError> {
     let before_ms = now_ms.saturating_sub(UNDO_MS);
+    let exports_before_ms = now_ms.saturating_sub(EXPORT_MS);
     let sign_ins = tx.delete_expired_sign_ins(now_ms, limit)?;
     // The attempt keeps its grade; without its open grade, no further answers count.
     let open_grades = tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?;
@@ -46,6 +47,7 @@ fn purge_kinds(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<Vec<Expir
         ("externalSignIns", None, tx.delete_expired_external(now_ms, limit)?),
         ("mails", Some(UNDO_MS), tx.delete_mails(before_ms, limit)?),
         ("uploads", Some(UNDO_MS), tx.delete_uploads(before_ms, limit)?),
+        ("exports", Some(EXPORT_MS), tx.delete_exports(exports_before_ms, limit)?),
     ];
     let kinds = deleted.map(|(kind, kept_ms, deleted)| {
         let kind = kind.to_owned();
@@ -55,7 +57,7 @@ fn purge_kinds(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<Vec<Expir
 }
 
 /// Deletes expired rows: sign-ins whose tokens have all expired, open grades older than `OPEN_MS`, the reverses and
-/// reports of old imports, old uploads and messages, and one-time codes and sign-ins with a provider that have expired. At most
+/// reports of old imports, old uploads, exports and messages, and one-time codes and sign-ins with a provider that have expired. At most
 /// `limit` of each kind, or all if `None`. Returns the number of deleted rows.
 pub(crate) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
     // By a clock that was never set, everything may have expired.

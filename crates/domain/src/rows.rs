@@ -78,7 +78,7 @@ fn grade(
     quota: Quota,
     now_ms: i64,
 ) -> DomainResult<(Pushed, UngradedAttempts)> {
-    let mut log = ChangeLog::open(tx, user, quota)?;
+    let mut log = ChangeLog::open(tx, user, quota)?.at(now_ms);
     Quizzes::default().grade_batch(&mut log, &mut ungraded, now_ms)?;
     Ok((log.close()?, ungraded))
 }

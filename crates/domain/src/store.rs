@@ -8,9 +8,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use carrel_analytics::Zone;
 use carrel_monitoring::{Metrics, QueryKind};
 use carrel_store::{PoolUse, TxJob};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 pub use carrel_store::{
     Audience, Engine, Filter, Kind, ListOrder, Listed, ListedPublication, OpenOptions, Opened,
@@ -42,13 +43,23 @@ struct StoreInner {
     slow_ms: u64,
     ledger: OnceLock<Arc<dyn ErasureLedger>>,
     metrics: OnceLock<Arc<Metrics>>,
+    zone: OnceLock<Zone>,
+    export_slot: Mutex<()>,
 }
 
 impl Store {
     /// `slow_ms`: a transaction that takes at least this time is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
-        let (ledger, metrics) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(StoreInner { opened, events, quota, slow_ms, ledger, metrics }))
+        Self(Arc::new(StoreInner {
+            opened,
+            events,
+            quota,
+            slow_ms,
+            ledger: OnceLock::new(),
+            metrics: OnceLock::new(),
+            zone: OnceLock::new(),
+            export_slot: Mutex::default(),
+        }))
     }
     /// Sets where transactions are counted. Only the first call has an effect.
     pub fn set_metrics(&self, metrics: Arc<Metrics>) {
@@ -64,6 +75,18 @@ impl Store {
     }
     pub(crate) fn erasure_ledger(&self) -> Option<Arc<dyn ErasureLedger>> {
         self.0.ledger.get().cloned()
+    }
+    /// Sets the time zone of the school. Only the first call has an effect.
+    pub(crate) fn set_zone(&self, zone: Zone) {
+        let _ = self.0.zone.set(zone);
+    }
+    /// Returns the time zone of the school; UTC unless it was set.
+    pub fn zone(&self) -> Zone {
+        self.0.zone.get().cloned().unwrap_or_default()
+    }
+    /// Waits until no other export is written by this process.
+    pub(crate) async fn export_slot(&self) -> MutexGuard<'_, ()> {
+        self.0.export_slot.lock().await
     }
     /// Returns the value of `facts::TOKEN_SALT`, or an empty text if it is missing.
     pub fn token_salt(&self) -> &str {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use carrel_analytics::Zone;
 use carrel_mail::{MailError, MailSettings, Mailer};
 use carrel_monitoring::{AlertSettings, AlertState, Metrics};
 use carrel_oidc::OidcSettings;
@@ -62,6 +63,8 @@ pub struct Settings {
     /// Address shown on the start page, such as `http://192.168.1.4:7300`. If empty, the page shows the `Host` of the
     /// request.
     pub address: String,
+    /// IANA name of the time zone of the school, such as `Africa/Cairo`, in which reports count days.
+    pub time_zone: String,
     /// Allows anyone who can reach the server to register an account.
     pub registration_open: bool,
     /// Allows reading the catalogue and its blobs without a sign-in.
@@ -185,6 +188,7 @@ impl Default for Settings {
         Self {
             name: "Carrel".into(),
             address: String::new(),
+            time_zone: "UTC".into(),
             registration_open: false,
             public_catalogue: true,
             behind_tls: false,
@@ -246,6 +250,10 @@ pub enum ConfigError {
          https://rivers.school.example"
     )]
     NoAddress(String),
+    #[error(
+        "time_zone {0:?}: there is no such time zone; hint: use an IANA name such as Africa/Cairo"
+    )]
+    NoZone(String),
 }
 
 impl Settings {
@@ -267,6 +275,13 @@ impl Settings {
             return Err(ConfigError::NoAddress(self.address.clone()));
         }
         Ok(Some(Arc::new(Mailer::open(mail)?)))
+    }
+    /// Returns the time zone.
+    ///
+    /// # Errors
+    /// If there is none with this name.
+    pub fn zone(&self) -> Result<Zone, ConfigError> {
+        Zone::of_name(&self.time_zone).ok_or_else(|| ConfigError::NoZone(self.time_zone.clone()))
     }
     /// Returns the time limit of a request, at least 1 s.
     pub fn request_timeout(&self) -> Duration {

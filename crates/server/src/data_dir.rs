@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use carrel_analytics::Zone;
 use carrel_mail::Mailer;
 use carrel_store::SharedLimits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -87,6 +88,7 @@ impl DataDir {
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
         let key = key_file::open(dir, has_server)?;
         let mailer = config.settings.mailer()?;
+        let zone = config.settings.zone()?;
         let s = &config.settings;
         let quota = Quota {
             rows: s.max_rows_per_learner,
@@ -104,7 +106,7 @@ impl DataDir {
         store.set_metrics(Arc::clone(&config.metrics));
         let folder = s.erasure_dir.as_deref().unwrap_or(dir);
         store.set_erasure_ledger(Arc::new(LedgerFile::in_folder(folder)));
-        apply_erasures(&store, config.clock.now_ms())?;
+        prepare(&store, zone, config.clock.now_ms())?;
         Ok(Self {
             store,
             signer: Arc::new(key),
@@ -153,12 +155,13 @@ impl DataDir {
     }
 }
 
-/// Deletes accounts again that a restored backup brought back. Blocking.
-fn apply_erasures(store: &Store, now_ms: i64) -> Result<(), Error> {
+/// Deletes accounts again that a restored backup brought back, and sets the time zone of reports. Blocking.
+fn prepare(store: &Store, zone: Zone, now_ms: i64) -> Result<(), Error> {
     // On a thread of its own, because the caller's may run async tasks.
-    let run = || {
+    let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|e| Error::Refused(format!("start a runtime: {e}")))?;
+        runtime.block_on(store.open_analytics(zone))?;
         let applied = runtime.block_on(store.apply_erasures(now_ms))?;
         if applied.deleted > 0 {
             tracing::warn!(

@@ -139,6 +139,8 @@ impl RouteLimit {
     pub const COURSES: Self = Self { name: "courses", requests: 1_000, window_ms: 15 * 60_000 };
     /// Uploads of a person.
     pub const UPLOADS: Self = Self { name: "uploads", requests: 10, window_ms: 3_600_000 };
+    /// Exports of reports that a person starts.
+    pub const EXPORTS: Self = Self { name: "exports", requests: 20, window_ms: 3_600_000 };
     /// Requests of a network for sign-ins with an identity provider; each sign-in has three.
     pub const PROVIDER: Self = Self { name: "provider", requests: 600, window_ms: 15 * 60_000 };
     /// Codes of courses and classes that a learner types.
@@ -162,6 +164,7 @@ impl RouteLimits {
             RouteLimit::REQUESTS,
             RouteLimit::COURSES,
             RouteLimit::UPLOADS,
+            RouteLimit::EXPORTS,
             RouteLimit::PROVIDER,
             RouteLimit::RESETS,
             RouteLimit::CODES,

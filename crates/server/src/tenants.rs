@@ -37,6 +37,7 @@ pub struct TenantSettings {
     /// Name of the school or library.
     pub name: Option<String>,
     pub address: Option<String>,
+    pub time_zone: Option<String>,
     pub registration_open: Option<bool>,
     pub public_catalogue: Option<bool>,
     pub max_rows_per_learner: Option<u64>,
@@ -165,6 +166,7 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
             name: own.name.unwrap_or_else(|| tenant.name.clone()),
             mail: own.mail.or(base.mail.filter(|_| own.address.is_some())),
             address: own.address.unwrap_or_default(),
+            time_zone: own.time_zone.unwrap_or(base.time_zone),
             registration_open: own.registration_open.unwrap_or(base.registration_open),
             public_catalogue: own.public_catalogue.unwrap_or(base.public_catalogue),
             max_rows_per_learner: own.max_rows_per_learner.unwrap_or(base.max_rows_per_learner),

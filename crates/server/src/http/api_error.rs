@@ -186,6 +186,7 @@ impl From<DomainError> for ApiError {
             | DomainError::External(_)
             | DomainError::Course(_)
             | DomainError::Submission(_)
+            | DomainError::Report(_)
             | DomainError::TooManyRows(_) => {
                 Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) }
             }

@@ -28,6 +28,7 @@ mod openapi;
 mod pages;
 mod passwords;
 mod progress;
+mod reports;
 mod roster_routes;
 pub mod routes;
 mod sheets;

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::{
     access::{Access, Entry, Permission},
     admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
-    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress,
+    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress, reports,
     roster_routes, sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
 };
 use crate::rate_limits::RouteLimit;
@@ -140,6 +140,25 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Course(Permission::EditCourses), routes!(staff_courses::decide))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Course(Permission::EditCourses), routes!(staff_courses::course_code))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Class(Permission::ViewLearners), routes!(reports::class_report))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Class(Permission::ViewLearners), routes!(reports::class_devices))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(reports::course_report))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(reports::trends))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(reports::engagement))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(reports::start_export))
+            .limited(&RouteLimit::EXPORTS),
+        Entry::new(
+            Staff(Permission::ViewLearners),
+            routes!(reports::export, reports::cancel_export),
+        )
+        .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ViewLearners), routes!(reports::export_file))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet))
             .limited(&RouteLimit::REQUESTS),

@@ -2,6 +2,7 @@
 //!
 //! Not here: when a job is due and which process may run it (`domain::jobs`).
 
+mod analytics;
 mod backup;
 mod check;
 mod clean_up;
@@ -50,6 +51,9 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
         Box::new(clean_up::CleanUp { keep_hours: settings.keep_unused_blobs_hours }),
         Box::new(check::CheckRows),
         Box::new(check::CheckIndices),
+        Box::new(analytics::RefreshAnalytics),
+        Box::new(analytics::CheckAnalytics),
+        Box::new(analytics::Exports),
         Box::new(render::Render),
         Box::new(count_learners::CountLearners),
         Box::new(backup::ScheduledBackup {

@@ -42,6 +42,7 @@ mod postgres;
 #[cfg(unix)]
 mod processes;
 mod refusals;
+mod reports;
 mod restored;
 mod rosters;
 #[path = "../../../mail/tests/support/mod.rs"]

@@ -126,7 +126,7 @@ async fn each_kind_of_expired_rows_is_counted() {
     let of = |kind: &str| retention.kinds.iter().find(|found| found.kind == kind).unwrap();
     assert_eq!(of("signIns").deleted, 1);
     assert_eq!((of("uploads").deleted, of("uploads").kept_ms), (0, Some(30 * 24 * 3_600_000)));
-    assert_eq!(retention.kinds.len(), 8);
+    assert_eq!(retention.kinds.len(), 9);
 }
 
 #[tokio::test]
@@ -134,9 +134,11 @@ async fn the_checks_are_jobs() {
     let server = TestServer::new();
     let data = std::sync::Arc::new(server.data_dir.clone());
     let runner = JobRunner::new(data);
-    for (name, expected) in
-        [("check-rows", "0 rows without an account"), ("check-indices", "0 faults of files")]
-    {
+    for (name, expected) in [
+        ("check-rows", "0 rows without an account"),
+        ("check-indices", "0 faults of files"),
+        ("check-analytics", "0 learners checked, figures of 0 were wrong"),
+    ] {
         let done = runner.run_named(name).await.unwrap().result.unwrap();
         assert!(done.contains(expected), "{done}");
     }

@@ -197,6 +197,16 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("PUT /api/v1/admin/courses/{courseId}/enrolments/{learnerId}", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/courses/{courseId}/code", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/classes/{classId}/code", ["---", "+--", "+++", "+++"]),
+    ("GET /api/classes/{classId}/report", ["---", "+--", "+++", "+++"]),
+    ("GET /api/classes/{classId}/devices", ["---", "+--", "+++", "+++"]),
+    // The instructor neither owns the course nor names a class.
+    ("GET /api/courses/{id}/report", ["-", "-", "+", "+"]),
+    ("GET /api/reports/trends", ["-", "+", "+", "+"]),
+    ("GET /api/reports/engagement", ["-", "+", "+", "+"]),
+    ("POST /api/exports", ["-", "+", "+", "+"]),
+    ("GET /api/exports/{exportId}", ["-", "+", "+", "+"]),
+    ("DELETE /api/exports/{exportId}", ["-", "+", "+", "+"]),
+    ("GET /api/exports/{exportId}/file", ["-", "+", "+", "+"]),
     ("POST /api/v1/admin/classes/{classId}/sign-in-sheet", ["---", "+--", "+++", "+++"]),
 ];
 
