@@ -61,6 +61,9 @@ usage: cargo xtask <command>
   reproduce           build the programs of a release here and in a copy in another folder, and compare them
   setup [PART]        install missing packages; PART: app, e2e, server, platforms, packages (default: app, e2e and
                       server)
+  rolling-upgrade --old-bin PATH
+                      run processes of an older server (PATH: its program) and of this one on one PostgreSQL database
+                      under load, and replace the old ones; builds only this one
   with-postgres CMD   run CMD with a temporary PostgreSQL cluster, whose address is in CARREL_TEST_POSTGRES
 
 environment
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         "release" => release::run(&rest),
         "reproduce" => release_build::reproduce(&rest),
         "packages" => packages::run(&rest),
+        "rolling-upgrade" => postgres::rolling_upgrade(&rest),
         "setup" => setup::run(&rest),
         "with-postgres" => postgres::run(&rest),
         "" | "help" | "--help" | "-h" => {

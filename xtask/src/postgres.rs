@@ -1,4 +1,4 @@
-//! `with-postgres`: runs a command with a temporary PostgreSQL cluster, for tests.
+//! `with-postgres`: runs a command with a temporary PostgreSQL cluster, for tests. `rolling-upgrade`: one of them.
 
 use std::{
     env, fs,
@@ -108,4 +108,20 @@ pub fn run(args: &[String]) -> Result {
     let cluster = Cluster::start()?
         .ok_or("PostgreSQL is not installed\nhint: `cargo xtask setup server` installs it")?;
     sh::run(sh::program(program).args(rest).env(VARIABLE, cluster.address()))
+}
+
+/// Runs the test of an upgrade from the program of an older server.
+pub fn rolling_upgrade(args: &[String]) -> Result {
+    let [option, path] = args else { return Err("usage: rolling-upgrade --old-bin PATH".into()) };
+    let path = fs::canonicalize(path).map_err(|e| format!("{path}: {e}"))?;
+    if option != "--old-bin" || !path.is_file() {
+        return Err(format!("{option} {}: not the program of a server", path.display()));
+    }
+    let cluster = Cluster::start()?
+        .ok_or("PostgreSQL is not installed\nhint: `cargo xtask setup server` installs it")?;
+    let mut test = sh::program("cargo");
+    test.args(["nextest", "run", "--locked", "-p", "carrel-server", "--test", "api"]);
+    test.args(["--no-capture", "-E", "test(old_and_new_processes_serve_the_same_devices)"]);
+    test.env("CARREL_TEST_ENGINE", "postgres").env("CARREL_OLD_SERVER", &path);
+    sh::run(test.env(VARIABLE, cluster.address()))
 }

@@ -14,6 +14,8 @@ pub const LEASE_MS: i64 = 5 * 60_000;
 /// Delay after the first failure; each further failure doubles it.
 const MIN_BACKOFF_MS: i64 = 60_000;
 const MAX_BACKOFF_MS: i64 = 6 * 3_600_000;
+/// A job that has been due for longer is one of an earlier release.
+const FORGOTTEN_AFTER_MS: i64 = 24 * 3_600_000;
 /// Due time of jobs that run only on request.
 const NEVER: i64 = i64::MAX;
 
@@ -55,8 +57,8 @@ fn backoff_ms(attempts: u32) -> i64 {
 }
 
 impl Store {
-    /// Applies a schedule to the stored jobs. New jobs are due at once; jobs that are no longer scheduled run only on
-    /// request.
+    /// Applies a schedule to the stored jobs. New jobs are due at once. Other jobs that nobody has run for a day run only
+    /// on request: until then, a process of a newer release may know them.
     pub async fn schedule_jobs(&self, schedule: Vec<Schedule>, now_ms: i64) -> DomainResult<()> {
         let write = self.write("schedule_jobs", move |tx| {
             for (name, every_ms) in &schedule {
@@ -88,7 +90,8 @@ impl Store {
                 tx.put_job(&job)?;
             }
             for job in tx.jobs()? {
-                if !schedule.iter().any(|(name, _)| *name == job.name) && job.due_ms != NEVER {
+                let is_late = job.due_ms < now_ms.saturating_sub(FORGOTTEN_AFTER_MS);
+                if !schedule.iter().any(|(name, _)| *name == job.name) && is_late {
                     tx.put_job(&JobRow { due_ms: NEVER, ..job })?;
                 }
             }
@@ -99,11 +102,17 @@ impl Store {
     pub async fn jobs(&self) -> DomainResult<Vec<JobRow>> {
         Ok(self.read("jobs", |tx| tx.jobs()).await?)
     }
-    /// Leases the first due job to `worker`.
-    pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> DomainResult<Option<JobRow>> {
-        let worker = worker.to_owned();
+    /// Leases the first due job to `worker`. `known`: the jobs that the process can run; a process of a newer release may
+    /// have others.
+    pub async fn lease_due_job(
+        &self,
+        worker: &str,
+        known: &[&'static str],
+        now_ms: i64,
+    ) -> DomainResult<Option<JobRow>> {
+        let (worker, known) = (worker.to_owned(), known.to_vec());
         let write = self.write("lease_due_job", move |tx| {
-            let due = tx.due_job(now_ms)?;
+            let due = tx.due_job(&known, now_ms)?;
             due.map(|job| lease(tx, job, &worker, now_ms)).transpose()
         });
         Ok(write.await?)

@@ -55,12 +55,12 @@ impl JobTx for PgTx<'_> {
         )?;
         Ok(())
     }
-    fn due_job(&self, now_ms: i64) -> Result<Option<JobRow>> {
+    fn due_job(&self, known: &[&str], now_ms: i64) -> Result<Option<JobRow>> {
         let lock = if self.is_write() { " FOR UPDATE SKIP LOCKED" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS} FROM job WHERE due_ms <= $1 AND (worker = '' OR lease_until_ms <= $1)
-             ORDER BY due_ms, name LIMIT 1{lock}"
+             AND name = ANY($2) ORDER BY due_ms, name LIMIT 1{lock}"
         );
-        self.query_opt(&sql, &[&now_ms])?.as_ref().map(job).transpose()
+        self.query_opt(&sql, &[&now_ms, &known])?.as_ref().map(job).transpose()
     }
 }

@@ -150,3 +150,22 @@ async fn apply(client: &Client, now_ms: i64) -> Result<(usize, Option<String>)> 
 fn refused(message: &str, hint: &'static str) -> StoreError {
     StoreError::Corrupt(Reason { message: format!("PostgreSQL: {message}"), hint })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Processes of the release before use the database until they are replaced.
+    #[test]
+    fn migrations_only_add() {
+        // The older ones were changed before there was a release.
+        for migration in MIGRATIONS.iter().filter(|migration| migration.number > 15) {
+            let lines = migration.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+            let sql = lines.collect::<Vec<_>>().join(" ").to_lowercase();
+            let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+            let words = ["drop table", "drop column", " rename ", "set not null", "alter column"];
+            let found: Vec<_> = words.into_iter().filter(|word| sql.contains(word)).collect();
+            assert!(found.is_empty(), "{}: {found:?}", migration.name);
+        }
+    }
+}

@@ -110,7 +110,8 @@ impl JobRunner {
     }
     /// Runs the first due job that no other process runs. Returns `None` if there is none.
     pub async fn run_due(&self) -> Result<Option<JobReport>, Error> {
-        match self.data.store.lease_due_job(&self.worker, self.now_ms()).await? {
+        let known: Vec<&'static str> = self.jobs.iter().map(|job| job.name()).collect();
+        match self.data.store.lease_due_job(&self.worker, &known, self.now_ms()).await? {
             Some(leased) => self.run(leased).await.map(Some),
             None => Ok(None),
         }

@@ -82,13 +82,33 @@ async fn a_job_runs_when_it_is_due_and_in_one_process_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_process_leaves_the_jobs_of_a_newer_release_alone() {
+    let server = TestServer::new();
+    let store = &server.data_dir.store;
+    store.schedule_jobs(vec![("new", Some(HOUR)), ("counted", Some(HOUR))], NOW).await.unwrap();
+    let new =
+        async || store.jobs().await.unwrap().into_iter().find(|job| job.name == "new").unwrap();
+    let before = new().await;
+    // The older process neither runs the job nor ends its schedule, also when it starts again.
+    let runner = server.runner(&Arc::new(AtomicU32::new(0)), 0);
+    runner.schedule().await.unwrap();
+    assert_eq!(runner.run_due().await.unwrap().unwrap().name, "counted");
+    assert_eq!(runner.run_due().await.unwrap(), None);
+    assert_eq!(new().await, before);
+    // After a day without a run it is a job of an earlier release.
+    server.clock.advance(DAY + 1);
+    runner.schedule().await.unwrap();
+    assert_eq!(new().await.due_ms, i64::MAX);
+}
+
+#[tokio::test]
 async fn the_job_of_a_dead_process_is_leased_again() {
     let server = TestServer::new();
     let runs = Arc::new(AtomicU32::new(0));
     let runner = server.runner(&runs, 0);
     runner.schedule().await.unwrap();
     let store = &server.data_dir.store;
-    let dead = store.lease_due_job("dead", NOW).await.unwrap().unwrap();
+    let dead = store.lease_due_job("dead", &["counted"], NOW).await.unwrap().unwrap();
     assert_eq!((dead.name.as_str(), dead.attempts), ("counted", 1));
     server.clock.advance(LEASE_MS - 1);
     assert_eq!(runner.run_due().await.unwrap(), None);
@@ -104,7 +124,7 @@ async fn the_job_of_a_dead_process_is_leased_again() {
     // A process that extends its lease keeps it.
     server.clock.advance(HOUR);
     let now = NOW + LEASE_MS + HOUR;
-    let running = store.lease_due_job("alive", now).await.unwrap().unwrap();
+    let running = store.lease_due_job("alive", &["counted"], now).await.unwrap().unwrap();
     assert!(store.extend_lease(&running, now + LEASE_MS - 1).await.unwrap());
     server.clock.advance(LEASE_MS + 1);
     assert_eq!(runner.run_due().await.unwrap(), None);

@@ -45,6 +45,8 @@ mod refusals;
 mod reports;
 mod restored;
 mod rosters;
+#[cfg(unix)]
+mod rolling_upgrade;
 #[path = "../../../mail/tests/support/mod.rs"]
 mod smtp_server;
 mod sockets;

@@ -46,10 +46,10 @@ pub const SETTINGS: &str = "route_limits = false\ndatabase_pool_min = 1\ndatabas
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Pseudo-random numbers (SplitMix64).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -61,6 +61,8 @@ impl Random {
 /// How to start the program.
 #[derive(Clone)]
 pub struct Program {
+    /// The program file.
+    pub file: PathBuf,
     pub folder: PathBuf,
     pub variables: Vec<(&'static str, String)>,
     pub settings: PathBuf,
@@ -71,12 +73,18 @@ impl Program {
     /// Writes the settings. `folder`: the data folder; the other files are beside it.
     pub fn new(folder: PathBuf, variables: Vec<(&'static str, String)>, settings: &str) -> Self {
         let file = |name| folder.with_file_name(name);
-        let program = Self { variables, settings: file("carrel.toml"), log: file("log"), folder };
+        let program = Self {
+            file: env!("CARGO_BIN_EXE_carrel-server").into(),
+            variables,
+            settings: file("carrel.toml"),
+            log: file("log"),
+            folder,
+        };
         fs::write(&program.settings, settings).unwrap();
         program
     }
     pub async fn start(&self) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_carrel-server"));
+        let mut command = Command::new(&self.file);
         command.arg("serve").arg("--data").arg(&self.folder).arg("--config").arg(&self.settings);
         command.args(["--listen", "127.0.0.1:0"]).envs(self.variables.clone());
         let log = fs::File::options().create(true).append(true).open(&self.log).unwrap();
@@ -105,12 +113,12 @@ pub struct Process {
 }
 
 impl Process {
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
     /// Ends the process with SIGTERM, as for an update: it replies to open requests first.
-    async fn replace(mut self) {
+    pub async fn replace(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
@@ -127,17 +135,17 @@ impl Drop for Process {
 
 /// Sends requests to the living processes.
 #[derive(Clone)]
-struct Link {
-    http: reqwest::Client,
-    addresses: watch::Receiver<Vec<Option<SocketAddr>>>,
-    lost: Arc<Mutex<u64>>,
+pub struct Link {
+    pub http: reqwest::Client,
+    pub addresses: watch::Receiver<Vec<Option<SocketAddr>>>,
+    pub lost: Arc<Mutex<u64>>,
 }
 
 impl Link {
     /// Sends a request to a living process until a reply arrives, each time to another one if there is one.
     ///
     /// `first`: selects the first process. A process that lives never refuses, also while another one is killed.
-    async fn send(
+    pub async fn send(
         &mut self,
         first: u64,
         build: impl Fn(&reqwest::Client, String) -> RequestBuilder,
@@ -186,10 +194,10 @@ pub fn join(rows: &mut Rows, row: &Value) {
 }
 
 /// A device of a learner.
-struct Device {
+pub struct Device {
     link: Link,
     random: Random,
-    learner: usize,
+    pub learner: usize,
     /// The access token and the refresh token.
     tokens: Value,
     /// Sync version of its requests.
@@ -198,13 +206,13 @@ struct Device {
     usn: u64,
     epoch: Value,
     /// What it pulled.
-    replica: Rows,
+    pub replica: Rows,
     /// What it sent, and the server has acknowledged.
     acknowledged: Rows,
 }
 
 impl Device {
-    async fn sign_in(mut link: Link, learner: usize, number: u128) -> Self {
+    pub async fn sign_in(mut link: Link, learner: usize, number: u128) -> Self {
         let login = format!("learner-{learner}");
         let body = json!({"login": login, "password": PASSWORD, "deviceId": device(number)});
         let (_, tokens) = link
@@ -223,7 +231,10 @@ impl Device {
             acknowledged: Rows::new(),
         }
     }
-    async fn call(&mut self, build: impl Fn(&reqwest::Client, String) -> RequestBuilder) -> Value {
+    pub async fn call(
+        &mut self,
+        build: impl Fn(&reqwest::Client, String) -> RequestBuilder,
+    ) -> Value {
         let first = self.random.below(2);
         let (token, version) = (self.tokens["accessToken"].as_str().unwrap(), self.version);
         let call = |http: &reqwest::Client, url| {
@@ -264,7 +275,7 @@ impl Device {
         self.usn = usn;
     }
     /// Pulls all pages after the cursor. Returns the change numbers.
-    async fn pull(&mut self) -> Vec<u64> {
+    pub async fn pull(&mut self) -> Vec<u64> {
         let mut numbers = Vec::new();
         loop {
             let (since, limit) = (self.cursor, 1 + self.random.below(60));
@@ -294,7 +305,7 @@ impl Device {
             self.call(|http, url| http.post(format!("{url}/api/auth/refresh")).json(&body)).await;
     }
     /// Studies until `stop`. Counts the batches that were confirmed.
-    async fn study(
+    pub async fn study(
         mut self,
         sent: Arc<Mutex<Vec<Rows>>>,
         confirmed: watch::Sender<u64>,

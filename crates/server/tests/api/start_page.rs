@@ -64,7 +64,7 @@ async fn health_reports_database_disk_and_jobs() {
     // A failed job, and a due job that no process runs.
     let store = &server.data_dir.store;
     store.schedule_jobs(vec![("a", Some(1)), ("b", Some(1))], 0).await.unwrap();
-    let failed = store.lease_due_job("me", NOW).await.unwrap().unwrap();
+    let failed = store.lease_due_job("me", &["a", "b"], NOW).await.unwrap().unwrap();
     store.finish_job(&failed, Some(1), Err("no".into()), NOW).await.unwrap();
     let health: Value = server.get("/health", "").await.json();
     assert_eq!((&health["failingJobs"][0], &health["lateJobs"][0]), (&"a".into(), &"b".into()));

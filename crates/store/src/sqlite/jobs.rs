@@ -50,11 +50,12 @@ impl JobTx for SqliteTx<'_> {
         ))?;
         Ok(())
     }
-    fn due_job(&self, now_ms: i64) -> Result<Option<JobRow>> {
+    fn due_job(&self, known: &[&str], now_ms: i64) -> Result<Option<JobRow>> {
         let mut stmt = self.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM job WHERE due_ms <= ?1 AND (worker = '' OR lease_until_ms <= ?1)
-             ORDER BY due_ms, name LIMIT 1"
+             AND name IN (SELECT value FROM json_each(?2)) ORDER BY due_ms, name LIMIT 1"
         ))?;
-        Ok(stmt.query_row([now_ms], job).optional()?)
+        let known = serde_json::to_string(known).unwrap_or_default();
+        Ok(stmt.query_row((now_ms, known), job).optional()?)
     }
 }

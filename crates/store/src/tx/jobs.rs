@@ -25,7 +25,7 @@ pub trait JobTx {
     fn jobs(&self) -> Result<Vec<JobRow>>;
     fn job(&self, name: &str) -> Result<Option<JobRow>>;
     fn put_job(&self, job: &JobRow) -> Result<()>;
-    /// Returns the first job that is due and not leased. An engine with several writers must lock the job, and skip
+    /// Returns the first of these jobs that is due and not leased. An engine with several writers must lock the job, and skip
     /// jobs locked by other transactions.
-    fn due_job(&self, now_ms: i64) -> Result<Option<JobRow>>;
+    fn due_job(&self, known: &[&str], now_ms: i64) -> Result<Option<JobRow>>;
 }
