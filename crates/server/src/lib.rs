@@ -33,6 +33,7 @@ pub mod rate_limits;
 pub mod relocate;
 pub mod restore;
 pub mod server;
+mod served;
 mod shared_limits;
 pub mod tenants;
 pub mod uploads;

@@ -2,15 +2,8 @@
 //!
 //! Not here: the command line and signals (`main`).
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
 use carrel_listener::{ConnectionLimits, Connections, Deadlines, Limits, Listener, Tls};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -20,13 +13,11 @@ use crate::{
     config::{Config, Settings},
     data_dir::DataDir,
     domain::admission::Admission,
-    error::{Error, io},
-    folders::lock,
-    http::{self, App, tenants::Routers},
-    jobs::JobRunner,
+    error::Error,
+    http::{self, App},
     password::Passwords,
     publish::ImportReport,
-    tenants,
+    served::{Common, Served, ServedTenants},
 };
 
 /// Maximum number of concurrent streams of one HTTP/2 connection.
@@ -42,49 +33,20 @@ const LIMITS: Limits = Limits {
 /// Starts servers in this process.
 pub struct Server;
 
+/// Interval at which the tenants are read again.
+const TENANTS_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A running server. Dropping it stops the server without waiting for open requests; `shutdown` waits for them.
 pub struct RunningServer {
     /// The address on which the server listens, with the actual port.
     pub addr: SocketAddr,
     tls: Option<Tls>,
     main: Served,
-    tenants: BTreeMap<String, Served>,
+    tenants: Arc<ServedTenants>,
     connections: Arc<Connections>,
     stopping: CancellationToken,
-    accepting: Option<JoinHandle<()>>,
-}
-
-/// The data of the server, or of a tenant, with its handlers and jobs.
-struct Served {
-    data: Arc<DataDir>,
-    app: App,
-    router: Router,
-    jobs: Option<JoinHandle<()>>,
-    watch: Option<JoinHandle<()>>,
-    _lock: std::fs::File,
-}
-
-impl Served {
-    /// Opens and locks a data folder. `passwords` and `admission`: as in `DataDir::app_with`.
-    fn open(
-        config: Config,
-        passwords: &Arc<Passwords>,
-        admission: &Arc<Admission>,
-    ) -> Result<Self, Error> {
-        std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
-        let lock = lock(&config.data_dir, config.engine.is_shared())?;
-        let data = Arc::new(DataDir::open(config)?);
-        data.events.receive();
-        let app = data.app_with(Arc::clone(passwords), Arc::clone(admission))?;
-        let router = http::app(app.clone());
-        Ok(Self { data, app, router, jobs: None, watch: None, _lock: lock })
-    }
-    fn start_jobs(&mut self) {
-        if self.data.config.settings.run_jobs {
-            let runner = JobRunner::new(Arc::clone(&self.data));
-            self.jobs = Some(tokio::spawn(runner.serve(self.app.stopping.clone())));
-        }
-    }
+    /// Accepts connections; reads the tenants again; judges alerts.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -92,21 +54,13 @@ impl Server {
     pub async fn start(mut config: Config) -> Result<RunningServer, Error> {
         let tls = tls_of(&config.settings)?;
         config.settings.behind_tls |= tls.is_some();
-        let passwords = Arc::new(Passwords::new()?);
-        let admission = Arc::new(Admission::new(config.settings.complete_syncs));
-        let mut main = Served::open(config, &passwords, &admission)?;
-        let config = main.data.config.clone();
-        let (mut tenants, mut hosts) = (BTreeMap::new(), HashMap::new());
-        for tenant in tenants::list(&config.data_dir)? {
-            let config = tenants::config_of(&config, &tenant);
-            let served = Served::open(config, &passwords, &admission)
-                .map_err(|e| Error::Refused(format!("tenant {:?}: {e}", tenant.name)))?;
-            for host in &tenant.settings.hosts {
-                hosts.insert(tenants::normalized_host(host), served.router.clone());
-            }
-            tenants.insert(tenant.name, served);
-        }
+        let common = Common {
+            passwords: Arc::new(Passwords::new()?),
+            admission: Arc::new(Admission::new(config.settings.complete_syncs)),
+        };
+        let mut main = Served::open(config, &common)?;
         let data = Arc::clone(&main.data);
+        let tenants = ServedTenants::open(&data.config, main.router.clone(), common)?;
         let address = data.config.listen;
         let listen_error = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
@@ -122,11 +76,7 @@ impl Server {
             );
         }
         let stopping = main.app.stopping.clone();
-        let router = http::tenants::router(Routers {
-            server: main.router.clone(),
-            by_name: tenants.iter().map(|(n, t)| (n.clone(), t.router.clone())).collect(),
-            by_host: hosts,
-        });
+        let router = http::tenants::router(tenants.routers());
         let settings = &data.config.settings;
         let limits = limits_of(settings);
         let connections = Connections::new(limits, deadlines_of(settings));
@@ -136,8 +86,8 @@ impl Server {
             limits: LIMITS,
             connections: Arc::clone(&connections),
         };
-        let accepting = Some(tokio::spawn(listener.serve(router, stopping.clone())));
-        tracing::info!(server.addr = %addr, connections.max = limits.total, tenants = tenants.len(), "listening");
+        let accepting = tokio::spawn(listener.serve(router, stopping.clone()));
+        tracing::info!(server.addr = %addr, connections.max = limits.total, "listening");
         if limits.total < settings.max_connections {
             tracing::warn!(
                 connections.max = limits.total,
@@ -148,10 +98,17 @@ impl Server {
         // The process has one state of alerts, so its tenants are not watched separately.
         alerts::check(&main.data)?;
         let watch = Watch::new(main.app.clone()).map_err(|e| Error::Refused(e.to_string()))?;
-        main.watch = Some(tokio::spawn(watch.serve(main.app.stopping.clone())));
         main.start_jobs();
-        tenants.values_mut().for_each(Served::start_jobs);
-        Ok(RunningServer { addr, tls, main, tenants, connections, stopping, accepting })
+        let (watched, stop) = (Arc::clone(&tenants), stopping.clone());
+        let watching = async move {
+            let mut tick = tokio::time::interval(TENANTS_INTERVAL);
+            while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                watched.refresh().await;
+            }
+        };
+        let alerts = tokio::spawn(watch.serve(stopping.clone()));
+        let tasks = vec![accepting, tokio::spawn(watching), alerts];
+        Ok(RunningServer { addr, tls, main, tenants, connections, stopping, tasks })
     }
 }
 
@@ -211,8 +168,12 @@ impl RunningServer {
         &self.main.app
     }
     /// Returns the data of a tenant.
-    pub fn tenant(&self, name: &str) -> Option<&DataDir> {
-        self.tenants.get(name).map(|tenant| &*tenant.data)
+    pub fn tenant(&self, name: &str) -> Option<Arc<DataDir>> {
+        self.tenants.data(name)
+    }
+    /// Reads the tenants again, as is done every two seconds.
+    pub async fn refresh_tenants(&self) {
+        self.tenants.refresh().await;
     }
     /// Returns the TLS of the server, if it has a certificate.
     pub fn tls(&self) -> Option<&Tls> {
@@ -231,22 +192,17 @@ impl RunningServer {
     }
     fn stop(&self) {
         self.stopping.cancel();
-        self.tenants.values().for_each(|tenant| tenant.app.stopping.cancel());
+        self.tenants.stop();
     }
     /// Stops the server: accepts no new connections, waits for open requests (event streams end at once) and closes the
     /// database.
     pub async fn shutdown(mut self) {
         self.stop();
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.await;
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
         }
-        for served in std::iter::once(&mut self.main).chain(self.tenants.values_mut()) {
-            for task in served.jobs.take().into_iter().chain(served.watch.take()) {
-                let _ = task.await;
-            }
-            served.data.tasks.close();
-            served.data.tasks.wait().await;
-        }
+        self.main.wait().await;
+        self.tenants.wait().await;
         tracing::info!(server.addr = %self.addr, "stopped");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Settings},
     data_dir::DataDir,
     error::{Error, io},
-    folders::{copy_file, write_synced},
+    folders::{copy_file, sync_dir, write_synced},
 };
 
 /// Folder of the tenants in a data folder.
@@ -34,6 +34,8 @@ const MAX_NAME: usize = 40;
 pub struct TenantSettings {
     /// Host names under which the tenant is reached, besides `/t/NAME`.
     pub hosts: Vec<String>,
+    /// The tenant is not served. Its data is kept.
+    pub disabled: bool,
     /// Name of the school or library.
     pub name: Option<String>,
     pub address: Option<String>,
@@ -110,7 +112,8 @@ pub fn list(data_dir: &Path) -> Result<Vec<Tenant>, Error> {
     Ok(tenants)
 }
 
-/// Creates a tenant: its folder with settings, database and signing key. Running servers serve it after a restart.
+/// Creates a tenant: its folder with settings, database and signing key. Running servers serve it within seconds. The
+/// settings are written last, because a folder without them is no tenant for a running server.
 ///
 /// # Errors
 /// `Refused` if the name or a host is not valid or taken.
@@ -125,7 +128,7 @@ pub fn add(
         check_host(host)?;
     }
     let folder = server.data_dir.join(FOLDER).join(name);
-    if folder.exists() {
+    if folder.join(SETTINGS).exists() {
         return Err(Error::Refused(format!("the tenant {name:?} already exists")));
     }
     let known = list(&server.data_dir)?;
@@ -145,12 +148,44 @@ pub fn add(
         hosts.iter().map(|host| normalized_host(host)).collect::<Vec<_>>().into(),
     );
     fs::create_dir_all(&folder).map_err(io("create", &folder))?;
-    write_synced(&folder.join(SETTINGS), &table.to_string())?;
-    let tenants = list(&server.data_dir)?;
-    let tenant = tenants.into_iter().find(|t| t.name == name);
-    let tenant = tenant.ok_or_else(|| Error::NoServer(folder.clone()))?;
-    DataDir::open(config_of(server, &tenant))?;
+    let settings = TenantSettings { name: title.map(str::to_owned), ..TenantSettings::default() };
+    drop(DataDir::open(config_of(server, &Tenant { name: name.to_owned(), settings }))?);
+    replace_settings(&folder, &table)?;
     Ok(folder)
+}
+
+/// Sets whether running servers serve a tenant.
+///
+/// # Errors
+/// `Refused` if there is no such tenant.
+pub fn set_disabled(server: &Config, name: &str, disabled: bool) -> Result<(), Error> {
+    check_name(name)?;
+    let folder = server.data_dir.join(FOLDER).join(name);
+    let file = folder.join(SETTINGS);
+    let text = match fs::read_to_string(&file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::Refused(format!("there is no tenant {name:?}")));
+        }
+        text => text.map_err(io("read", &file))?,
+    };
+    // Line by line, so that comments are kept. The key comes before the first table.
+    let is_key =
+        |line: &&str| line.split_once('=').is_some_and(|(key, _)| key.trim() == "disabled");
+    let mut lines: Vec<&str> = text.lines().filter(|line| !is_key(line)).collect();
+    if disabled {
+        lines.insert(0, "disabled = true");
+    }
+    toml::from_str::<TenantSettings>(&lines.join("\n"))
+        .map_err(|e| Error::Refused(format!("{file:?}: {e}")))?;
+    replace_settings(&folder, &lines.join("\n"))
+}
+
+/// Writes the settings of a tenant so that a server never reads a part of them.
+fn replace_settings(folder: &Path, text: &dyn std::fmt::Display) -> Result<(), Error> {
+    let part = folder.join(format!("{SETTINGS}.part"));
+    write_synced(&part, &format!("{}\n", text.to_string().trim_end()))?;
+    fs::rename(&part, folder.join(SETTINGS)).map_err(io("rename", &part))?;
+    sync_dir(folder)
 }
 
 /// Returns the configuration of a tenant of a server.

@@ -1,7 +1,10 @@
 //! Assigns requests to tenants: by the first parts of the path, `/t/NAME`, or else by the host name. Each tenant has the
 //! whole router of a server with a state of its own, so no handler can reach the data of another tenant.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use axum::{
     Router,
@@ -21,22 +24,38 @@ const PREFIX: &str = "/t/";
 pub struct BasePath(pub String);
 
 /// The routers of a server and its tenants.
+#[derive(Clone)]
 pub struct Routers {
     pub server: Router,
     pub by_name: HashMap<String, Router>,
     pub by_host: HashMap<String, Router>,
 }
 
-/// Returns a router that passes each request to the router of its tenant. Requests for unknown tenants and hosts go to
-/// the server's own router, which knows no path `/t/`.
-pub fn router(routers: Routers) -> Router {
-    if routers.by_name.is_empty() {
-        return routers.server;
+/// The routers at present: tenants are added and removed while the server runs.
+#[derive(Clone)]
+pub struct CurrentRouters(Arc<RwLock<Arc<Routers>>>);
+
+impl CurrentRouters {
+    pub fn new(routers: Routers) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(routers))))
     }
-    Router::new().fallback(pass_on).with_state(Arc::new(routers))
+    pub fn get(&self) -> Arc<Routers> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+    /// Replaces the routers for the requests that begin from now on.
+    pub fn set(&self, routers: Routers) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routers);
+    }
 }
 
-async fn pass_on(State(routers): State<Arc<Routers>>, mut request: Request) -> Response {
+/// Returns a router that passes each request to the router of its tenant. Requests for unknown tenants and hosts go to
+/// the server's own router, which knows no path `/t/`.
+pub fn router(routers: CurrentRouters) -> Router {
+    Router::new().fallback(pass_on).with_state(routers)
+}
+
+async fn pass_on(State(current): State<CurrentRouters>, mut request: Request) -> Response {
+    let routers = current.get();
     let mut base = None;
     let router = match tenant_of_path(request.uri()) {
         Some((name, rest)) if routers.by_name.contains_key(&name) => {

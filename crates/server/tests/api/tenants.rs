@@ -8,11 +8,11 @@ use axum::{
 };
 use carrel_people::permissions::Rank;
 use carrel_server::{
-    Config, DataDir, FakeClock, Settings, http,
+    Config, DataDir, FakeClock, RunningServer, Server, Settings, http,
     http::{
         access::Access,
         routes::all_routes,
-        tenants::{Routers, router},
+        tenants::{CurrentRouters, Routers, router},
     },
     jobs::JobRunner,
     store::Kind,
@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 
 use super::{
     access::uri,
-    support::{NOW, Reply, TestServer, codes, config, device, progress, push_body},
+    support::{
+        NOW, Reply, TestServer, codes, config, device, engine, progress, push_body,
+    },
 };
 
 /// A server with two tenants. `server.router` serves all three; those of the tenants serve one each.
@@ -53,11 +55,11 @@ pub fn schools() -> Schools {
     let [hills, rivers] =
         [&listed[0], &listed[1]].map(|tenant| open(tenants::config_of(&config, tenant)));
     let by_name = [("rivers", &rivers), ("hills", &hills)];
-    server.router = router(Routers {
+    server.router = router(CurrentRouters::new(Routers {
         server: server.router.clone(),
         by_name: by_name.map(|(name, t)| (name.to_owned(), t.router.clone())).into(),
         by_host: HashMap::from([("rivers.example".to_owned(), rivers.router.clone())]),
-    });
+    }));
     Schools { server, rivers, hills }
 }
 
@@ -287,4 +289,91 @@ fn a_tenant_is_added_once_with_a_valid_name_and_a_free_host() {
     std::fs::write(&file, "hosts = [\"a.example\"]\nregistration_opne = true\n").unwrap();
     let error = tenants::list(&config.data_dir).unwrap_err().to_string();
     assert!(error.contains("registration_opne") && error.contains("tenant.toml"), "{error}");
+}
+
+/// Status of a request for the meta data of the server, by path and by host, and the id and the name in the reply.
+async fn meta(server: &RunningServer, path: &str, host: &str) -> (u16, String, String) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}{path}/api/meta", server.url());
+    let mut request = http.get(url);
+    if !host.is_empty() {
+        request = request.header("host", host);
+    }
+    let reply = request.send().await.unwrap();
+    let status = reply.status().as_u16();
+    let body: Value = reply.json().await.unwrap_or_default();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    (status, text("serverId"), text("name"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn running_servers_follow_the_folder_of_the_tenants() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path().join("data"));
+    let mut servers = Vec::new();
+    // On SQLite, one process serves a data folder.
+    for _ in 0..if engine().is_shared() { 2 } else { 1 } {
+        servers.push(Server::start(config.clone()).await.unwrap());
+    }
+    let refresh = async || {
+        for server in &servers {
+            server.refresh_tenants().await;
+        }
+    };
+    let of = async |path: &str, host: &str| {
+        let mut found = Vec::new();
+        for server in &servers {
+            found.push(meta(server, path, host).await);
+        }
+        assert!(found.iter().all(|one| *one == found[0]), "{path}: {found:?}");
+        found.remove(0)
+    };
+    let own = of("", "").await.1;
+    assert_eq!(of("/t/rivers", "").await.0, 404);
+    let hosts = ["rivers.example".to_owned()];
+    let folder = tenants::add(&config, "rivers", &hosts, Some("Rivers School")).unwrap();
+    tenants::add(&config, "hills", &[], None).unwrap();
+    refresh().await;
+    let (status, id, name) = of("/t/rivers", "").await;
+    assert_eq!((status, &*name), (200, "Rivers School"));
+    assert_eq!(of("", "rivers.example").await.1, id);
+    assert!(id != own && !id.is_empty());
+    // A tenant that did not change is not opened again.
+    let data = servers[0].tenant("rivers").unwrap();
+    refresh().await;
+    assert!(Arc::ptr_eq(&data, &servers[0].tenant("rivers").unwrap()));
+    drop(data);
+    // Changed settings: another name, no host.
+    let file = folder.join("tenant.toml");
+    std::fs::write(&file, "# of the ministry\nname = \"Rivers College\"\n").unwrap();
+    refresh().await;
+    assert_eq!(of("/t/rivers", "").await, (200, id.clone(), "Rivers College".to_owned()));
+    assert_eq!(of("", "rivers.example").await.1, own);
+    // A mistake in the settings of one tenant stops none.
+    std::fs::write(dir.path().join("data/tenants/hills/tenant.toml"), "nmae = 1").unwrap();
+    refresh().await;
+    assert_eq!((of("/t/rivers", "").await.0, of("/t/hills", "").await.0), (200, 200));
+    std::fs::write(dir.path().join("data/tenants/hills/tenant.toml"), "name = \"Hills\"").unwrap();
+    // Disabled, and enabled again with the same data.
+    tenants::set_disabled(&config, "rivers", true).unwrap();
+    refresh().await;
+    assert_eq!((of("/t/rivers", "").await.0, of("/t/hills", "").await.0), (404, 200));
+    assert!(servers.iter().all(|server| server.tenant("rivers").is_none()));
+    tenants::set_disabled(&config, "rivers", false).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "# of the ministry\nname = \"Rivers College\"\n"
+    );
+    refresh().await;
+    assert_eq!(of("/t/rivers", "").await.1, id);
+    let unknown = tenants::set_disabled(&config, "nobody", true).unwrap_err().to_string();
+    assert!(unknown.contains("no tenant \"nobody\""), "{unknown}");
+    // Removed.
+    std::fs::remove_file(&file).unwrap();
+    refresh().await;
+    assert_eq!(of("/t/rivers", "").await.0, 404);
+    for server in servers {
+        server.shutdown().await;
+    }
 }
