@@ -1,11 +1,11 @@
-//! Storage of blob content: the trait `BlobStore`, and `BlobFolder`, which stores blobs as files. Another
-//! implementation can use an object store that several processes share.
+//! Storage of blob content: the trait `BlobStore`, and `BlobFolder`, which stores blobs as files. `carrel-object-store`
+//! stores them in an object store.
 //!
 //! Not here: which blobs the catalogue references (`store`).
 
 use std::{
     collections::HashSet,
-    fs,
+    fmt, fs,
     io::{self, SeekFrom, Write},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -39,17 +39,47 @@ pub trait BlobStore: Send + Sync + 'static {
     ) -> io::Result<Box<dyn AsyncRead + Send + Unpin>>;
     fn read(&self, hash: BlobHash) -> io::Result<Vec<u8>>;
     /// Returns the size in bytes, or `None` if the blob is not stored.
-    fn size(&self, hash: BlobHash) -> Option<u64>;
+    fn size(&self, hash: BlobHash) -> io::Result<Option<u64>>;
+    /// Returns true if the blob is stored with this size and needs not be written again. A clean-up of another process
+    /// does not remove it within the next half hour.
+    fn reserve(&self, hash: BlobHash, size: u64) -> io::Result<bool> {
+        Ok(self.size(hash)? == Some(size))
+    }
     fn create(&self, hash: BlobHash) -> io::Result<Box<dyn NewBlob>>;
     /// Returns a sink for the blobs of compiled packages. A blob that is already stored is not written again.
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>>;
     /// Copies a blob to the file `to`, as a hard link if both are on the same file system.
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()>;
+    /// Stores the blob in the file `from`, as a hard link if both are on the same file system. The caller must have
+    /// verified the hash. A stored blob of another size is replaced.
+    fn put_file(&self, hash: BlobHash, from: &Path) -> io::Result<()>;
     /// Removes blobs not in `keep` and unfinished files, if they were last written before `before_ms`.
     fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed>;
 }
 
-/// Number and total size of the removed files.
+/// The store does not reply, or refuses all requests. An `io::Error` contains it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobsUnavailable {
+    pub problem: String,
+    /// The settings have to be changed; else a later attempt may succeed.
+    pub is_configuration: bool,
+}
+
+impl fmt::Display for BlobsUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the object store cannot be used: {}", self.problem)
+    }
+}
+impl std::error::Error for BlobsUnavailable {}
+
+impl BlobsUnavailable {
+    /// Returns the value that an error contains, or `None` for other errors.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+/// Number of blobs that were removed, and total size of the files that no longer exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
     pub blobs: u64,
@@ -91,8 +121,8 @@ impl BlobStore for BlobFolder {
     fn read(&self, hash: BlobHash) -> io::Result<Vec<u8>> {
         fs::read(self.path(hash))
     }
-    fn size(&self, hash: BlobHash) -> Option<u64> {
-        self.path(hash).metadata().ok().map(|m| m.len())
+    fn size(&self, hash: BlobHash) -> io::Result<Option<u64>> {
+        Ok(self.path(hash).metadata().ok().map(|m| m.len()))
     }
     fn create(&self, hash: BlobHash) -> io::Result<Box<dyn NewBlob>> {
         let target = self.path(hash);
@@ -106,6 +136,15 @@ impl BlobStore for BlobFolder {
     }
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()> {
         link_or_copy(&self.path(hash), to)
+    }
+    fn put_file(&self, hash: BlobHash, from: &Path) -> io::Result<()> {
+        let target = self.path(hash);
+        let size = from.metadata()?.len();
+        // Left by an interrupted copy of an older release.
+        if target.metadata().is_ok_and(|m| m.len() != size) {
+            fs::remove_file(&target)?;
+        }
+        link_or_copy(from, &target)
     }
     fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed> {
         let mut removed = Removed::default();

@@ -2,7 +2,7 @@
 //!
 //! Not here: the state of a card and the order of recommendations (`carrel-scheduling`), which the app calls too.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use carrel_model::{
     BlobHash, CardKey, EventId, ItemId, Slug, UserId,
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{
     DomainError, DomainResult,
-    blobs::BlobStore,
+    blobs::{BlobStore, BlobsUnavailable},
     store::{Kind, Store, StoreError},
 };
 
@@ -342,16 +342,26 @@ struct StoredStory {
 
 /// Reads the words of the sources. Blocks. A vocabulary that is missing or unreadable, or does not fit, is left
 /// out.
-pub fn read_vocabularies(blobs: &dyn BlobStore, sources: &[WordSource]) -> Vec<Vocabulary> {
+///
+/// # Errors
+/// If the store is not available.
+pub fn read_vocabularies(
+    blobs: &dyn BlobStore,
+    sources: &[WordSource],
+) -> io::Result<Vec<Vocabulary>> {
     let (mut left, mut left_bytes) = (MAX_NEW_WORDS, MAX_SOURCE_BYTES);
     let mut found = Vec::new();
     for source in sources {
-        let Some(rest) = blobs.size(source.hash).and_then(|size| left_bytes.checked_sub(size))
-        else {
+        let size = blobs.size(source.hash)?;
+        let Some(rest) = size.and_then(|size| left_bytes.checked_sub(size)) else {
             continue;
         };
         left_bytes = rest;
-        let stored = blobs.read(source.hash).map_err(|e| e.to_string()).and_then(|bytes| {
+        let stored = match blobs.read(source.hash) {
+            Err(e) if BlobsUnavailable::of(&e).is_some() => return Err(e),
+            stored => stored.map_err(|e| e.to_string()),
+        };
+        let stored = stored.and_then(|bytes| {
             let stored = match source.kind {
                 Kind::Course => serde_json::from_slice(&bytes),
                 Kind::Story => serde_json::from_slice(&bytes).map(|s: StoredStory| s.vocabulary),
@@ -382,7 +392,7 @@ pub fn read_vocabularies(blobs: &dyn BlobStore, sources: &[WordSource]) -> Vec<V
         });
         found.push(Vocabulary { entries: entries.collect() });
     }
-    found
+    Ok(found)
 }
 
 impl Store {

@@ -8,7 +8,8 @@ use std::{fs, io as stdio, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blobs::{self, BlobFolder, BlobStore},
+    blob_place,
+    blobs::{self, BlobFolder},
     error::{Error, io},
     folders::{Failpoint, copy_file, finish_part, new_part, require_server, write_synced},
     key_file,
@@ -64,7 +65,7 @@ pub fn backup_with_failpoints(
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
     // The list is read from the copy; the next backup contains blobs imported after the copy was made.
     let copied = engine.copy_metadata(&part)?;
-    let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
+    let (from, into) = (blob_place::of_folder(data_dir)?, BlobFolder::of(&part));
     let mut metadata = BackupMetadata {
         format: FORMAT.into(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -75,7 +76,8 @@ pub fn backup_with_failpoints(
     };
     for (hash, size) in copied.blobs {
         failpoint("copy a blob")?;
-        from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
+        let path = into.path(hash);
+        from.copy_to(hash, &path).map_err(io("write", path))?;
         metadata.blobs += 1;
         metadata.blob_bytes += size;
     }

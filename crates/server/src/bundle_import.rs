@@ -180,7 +180,8 @@ fn import_blobs(
 ) -> Result<(), CopyError> {
     let (_, mut file) = open(path)?;
     for blob in &bundle.blobs {
-        match blobs.filter(|blobs| blobs.size(blob.hash) != Some(blob.size)) {
+        let is_stored = blobs.map(|blobs| blobs.reserve(blob.hash, blob.size)).transpose()?;
+        match blobs.filter(|_| is_stored != Some(true)) {
             None => copy_verified(&mut file, blob, |_| Ok::<_, CopyError>(()))?,
             Some(blobs) => {
                 let mut part = blobs.create(blob.hash)?;

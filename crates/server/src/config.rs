@@ -11,6 +11,7 @@ use std::{
 use carrel_analytics::Zone;
 use carrel_mail::{MailError, MailSettings, Mailer};
 use carrel_monitoring::{AlertSettings, AlertState, Metrics};
+use carrel_object_store::ObjectStoreSettings;
 use carrel_oidc::OidcSettings;
 use serde::Deserialize;
 
@@ -157,6 +158,8 @@ pub struct Settings {
     pub metrics_token_file: Option<PathBuf>,
     /// Where alerts are sent.
     pub alerts: AlertSettings,
+    /// Object store of the blobs; none: they are in the data folder.
+    pub blobs: Option<ObjectStoreSettings>,
 }
 
 /// How processes that share a database learn of each other's changes.
@@ -232,6 +235,7 @@ impl Default for Settings {
             mail: None,
             metrics_token_file: None,
             alerts: AlertSettings::default(),
+            blobs: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    blob_place,
     blobs::{BlobFolder, BlobStore},
     config::Config,
     database,
@@ -85,7 +86,7 @@ impl DataDir {
         if !has_server && has_leftover_files(dir, &blobs) {
             return Err(Error::NoDatabase(dir.clone()));
         }
-        std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
+        let blobs = blob_place::open(&config)?;
         let key = key_file::open(dir, has_server)?;
         let mailer = config.settings.mailer()?;
         let zone = config.settings.zone()?;
@@ -110,7 +111,7 @@ impl DataDir {
         Ok(Self {
             store,
             signer: Arc::new(key),
-            blobs: Arc::new(blobs),
+            blobs,
             events,
             mailer,
             tasks: TaskTracker::new(),

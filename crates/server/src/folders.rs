@@ -89,6 +89,14 @@ pub(crate) fn write_synced(path: &Path, text: &str) -> Result<(), Error> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
+/// Removes a file, if it exists.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != stdio::ErrorKind::NotFound => Err(io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
 /// Syncs the entries of a folder to disk. Windows has no such call and needs none.
 pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
     if cfg!(unix) {

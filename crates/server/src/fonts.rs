@@ -87,7 +87,10 @@ pub(crate) async fn add(data: &DataDir, manifest: Manifest) -> Result<Manifest, 
         let packs = Packs::installed(&folder)?;
         let WithFonts { manifest, blobs: new } =
             with_fonts(&manifest, &packs, |hash| read(blobs.as_ref(), hash))?;
-        for blob in new.iter().filter(|b| blobs.size(b.entry.hash) != Some(b.entry.size)) {
+        for blob in &new {
+            if blobs.reserve(blob.entry.hash, blob.entry.size).map_err(io("write", &folder))? {
+                continue;
+            }
             let stored = blobs.create(blob.entry.hash).and_then(|mut part| {
                 part.write_all(&blob.bytes)?;
                 part.finish()

@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod backup;
+pub mod blob_place;
 pub mod bundle_import;
 mod catalogue;
 pub mod config;
@@ -32,8 +33,8 @@ pub mod publish;
 pub mod rate_limits;
 pub mod relocate;
 pub mod restore;
-pub mod server;
 mod served;
+pub mod server;
 mod shared_limits;
 pub mod tenants;
 pub mod uploads;

@@ -24,7 +24,7 @@ use carrel_authoring::{
 use carrel_model::Slug;
 use carrel_people::permissions::Rank;
 use carrel_server::{
-    Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
+    Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup, blob_place,
     bundle_import::{AcceptOptions, accept_work},
     config::{DEFAULT_PORT, EventDelivery},
     database, export,
@@ -34,6 +34,7 @@ use carrel_server::{
     publish::ImportReport,
     relocate, restore,
     store::{Kind, tx::JobRow},
+    tenants,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -189,6 +190,11 @@ enum Command {
         #[command(subcommand)]
         command: user_commands::UserCommand,
     },
+    /// Move blobs between the data folder and an object store.
+    Blobs {
+        #[command(subcommand)]
+        command: BlobsCommand,
+    },
     /// Copy database, signing key and blobs to a new folder; the server may be running.
     Backup {
         file: PathBuf,
@@ -270,6 +276,29 @@ enum FontsCommand {
         #[arg(long)]
         data: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum BlobsCommand {
+    /// Copy all blobs to the other place, verify them, and use that place from now on.
+    ///
+    /// A copy that was interrupted is continued by running it again. Imports wait meanwhile; do not import before the
+    /// server has been restarted.
+    Copy {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long, value_enum)]
+        to: BlobPlace,
+        /// Configuration file with [blobs].
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BlobPlace {
+    ObjectStore,
+    Folder,
 }
 
 #[derive(Subcommand)]
@@ -456,6 +485,11 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Tenant { command } => tenant_commands::run(command)?,
         Command::Token { command } => token_commands::run(command).await?,
         Command::User { command } => user_commands::run(command).await?,
+        Command::Blobs { command: BlobsCommand::Copy { data, to, config } } => {
+            let settings =
+                config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
+            copy_blobs(&database::config(data, settings)?, to == BlobPlace::Folder).await?;
+        }
         Command::Backup { file, data } => {
             let metadata = {
                 let engine = config_of(&data)?.engine;
@@ -513,6 +547,24 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 
 fn config_of(data: impl Into<PathBuf>) -> Result<Config, Error> {
     database::config(data, Settings::default())
+}
+
+/// Copies the blobs of a server and its tenants, or of one tenant, and prints a line for each.
+async fn copy_blobs(config: &Config, to_folder: bool) -> Result<(), Error> {
+    let tenants = tenants::list(&config.data_dir)?;
+    let all = tenants.iter().map(|tenant| tenants::config_of(config, tenant));
+    for config in std::iter::once(config.clone()).chain(all) {
+        let copied = blob_place::copy(&config, to_folder).await?;
+        println!(
+            "{}: {} blobs copied ({} bytes), {} were there",
+            config.data_dir.display(),
+            copied.blobs,
+            copied.bytes,
+            copied.found
+        );
+    }
+    println!("restart the server; the old blobs are kept");
+    Ok(())
 }
 
 fn open_with(data: PathBuf, config: Option<&Path>) -> Result<Arc<DataDir>, Error> {

@@ -10,7 +10,7 @@ use carrel_bundle::OFFERED_FOLDER;
 use carrel_store::sqlite::{TableDigest, digest};
 
 use crate::{
-    backup,
+    backup, blob_place,
     config::Config,
     error::{Error, io},
     folders::{MOVED, copy_file, lock, write_synced},
@@ -38,6 +38,11 @@ pub fn relocate(from: &Config, to: &Config) -> Result<Moved, Error> {
     let work = tempfile::tempdir_in(&to.data_dir).map_err(io("create", &to.data_dir))?;
     let (copied, copied_again) = (work.path().join("copy"), work.path().join("again"));
     let metadata = backup::backup(from.engine.as_ref(), &from.data_dir, &copied, now_ms)?;
+    // Blobs in an object store stay there.
+    if blob_place::is_remote(&from.data_dir) {
+        let name = blob_place::MARKER;
+        copy_file(&from.data_dir.join(name), &to.data_dir.join(name))?;
+    }
     let options = restore::Options { keep_epoch: true, ..restore::Options::default() };
     restore::restore(to.engine.as_ref(), &copied, &to.data_dir, options, now_ms)?;
     for name in [fonts::FOLDER, OFFERED_FOLDER] {

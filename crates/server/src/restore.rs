@@ -8,21 +8,18 @@
 //!
 //! While `restoring/` is not empty, every command except `restore` refuses the folder (`DataDir::open`).
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backup,
-    blobs::{BlobFolder, BlobStore},
+    backup, blob_place,
+    blobs::BlobFolder,
     database,
     error::{Error, io},
     folders::{
-        Failpoint, OLD_RELEASE_FILES, STAGING, copy_file, is_unfinished, lock, sync_dir,
-        write_synced,
+        Failpoint, OLD_RELEASE_FILES, STAGING, copy_file, is_unfinished, lock, remove_file,
+        sync_dir, write_synced,
     },
     key_file,
     store::Engine,
@@ -114,15 +111,11 @@ pub fn restore_with_failpoints(
     copy_file(&from.join(engine.file()), &staging.join(engine.file()))?;
     failpoint("copy the key")?;
     copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
-    let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
-    for (hash, size) in engine.copy_metadata(&staging)?.blobs {
+    let (source, into) = (BlobFolder::of(from), blob_place::of_folder(data_dir)?);
+    for (hash, _) in engine.copy_metadata(&staging)?.blobs {
         failpoint("copy a blob")?;
-        let target = into.path(hash);
-        // Left by an interrupted copy of an older release.
-        if target.metadata().is_ok_and(|m| m.len() != size) {
-            fs::remove_file(&target).map_err(io("remove", &target))?;
-        }
-        source.copy_to(hash, &target).map_err(io("copy", source.path(hash)))?;
+        let path = source.path(hash);
+        into.put_file(hash, &path).map_err(io("copy", path))?;
     }
     failpoint("prepare the database")?;
     let epoch = match options.keep_epoch {
@@ -250,11 +243,4 @@ fn aside(data_dir: &Path, now_ms: i64) -> String {
         .map(|ms| format!("replaced-{ms}"))
         .find(|name| !data_dir.join(name).exists())
         .unwrap_or_else(|| "replaced".into())
-}
-
-fn remove_file(path: &PathBuf) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(e)),
-        _ => Ok(()),
-    }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     alerts::{self, Watch},
+    blob_place,
     config::{Config, Settings},
     data_dir::DataDir,
     domain::admission::Admission,
@@ -59,6 +60,7 @@ impl Server {
             admission: Arc::new(Admission::new(config.settings.complete_syncs)),
         };
         let mut main = Served::open(config, &common)?;
+        blob_place::check(&main.data)?;
         let data = Arc::clone(&main.data);
         let tenants = ServedTenants::open(&data.config, main.router.clone(), common)?;
         let address = data.config.listen;

@@ -6,11 +6,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use carrel_model::{
-    ErrorCode,
+    BlobHash, ErrorCode,
     wire::{Problem, SYNC_VERSION},
 };
 
-use crate::{domain::DomainError, password::PasswordError, store::StoreError};
+use crate::{
+    blobs::BlobsUnavailable, domain::DomainError, password::PasswordError, store::StoreError,
+};
+
+/// Time after which a device asks again for a blob whose store was not available.
+const BLOBS_RETRY_MS: u64 = 10_000;
 
 /// Protocol in the `Upgrade` header of a 426: the newest version that this server supports.
 const SYNC_PROTOCOL: &str = "carrel-sync/2";
@@ -109,6 +114,19 @@ impl ApiError {
             _ => (ErrorCode::InvalidRequest, "invalid request"),
         };
         Self::new(code, detail).status(status)
+    }
+    /// Returns the error for a blob of the catalogue that cannot be read.
+    pub fn of_blob(hash: BlobHash, e: &std::io::Error) -> Self {
+        if BlobsUnavailable::of(e).is_none() {
+            tracing::error!(blob.hash = %hash, error = %e, "failed to read a blob of the catalogue");
+            return Self::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        Self::of_blobs(e)
+    }
+    /// Returns the error for an object store that is not available.
+    pub fn of_blobs(e: &std::io::Error) -> Self {
+        tracing::error!(error = %e, "failed to read blobs");
+        Self::of_status(StatusCode::SERVICE_UNAVAILABLE).retry_after(BLOBS_RETRY_MS)
     }
     /// Returns the body for a request with this id.
     pub fn problem(&self, correlation_id: &str) -> Problem {

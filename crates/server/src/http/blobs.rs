@@ -1,6 +1,6 @@
 //! Blobs by hash: immutable, with byte ranges.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use carrel_model::BlobHash;
 
 use super::{
@@ -42,11 +42,8 @@ pub async fn blob(
         cache: &cache,
     })?;
     if let Some((first, length)) = part {
-        let read_error = |e: std::io::Error| {
-            tracing::error!(blob.hash = %hash, error = %e, "failed to read a blob of the catalogue");
-            ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-        };
-        let bytes = app.blobs.open(hash, first, length).await.map_err(read_error)?;
+        let opened = app.blobs.open(hash, first, length).await;
+        let bytes = opened.map_err(|e| ApiError::of_blob(hash, &e))?;
         *reply.body_mut() = body_of(bytes);
     }
     Ok(reply)

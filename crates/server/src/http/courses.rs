@@ -188,9 +188,8 @@ fn content(app: &App, reply: &str, lesson: Option<&Slug>) -> Result<String, ApiE
     for outline in outline.lessons.into_iter().filter(|l| lesson.is_none_or(|id| l.id == *id)) {
         let mut sections = Vec::new();
         for outline in outline.sections {
-            let bytes = app.blobs.read(outline.body).map_err(|e| {
-                ApiError::new(ErrorCode::Internal, format!("read blob {}: {e}", outline.body))
-            })?;
+            let read = app.blobs.read(outline.body);
+            let bytes = read.map_err(|e| ApiError::of_blob(outline.body, &e))?;
             size += bytes.len();
             if size > MAX_CONTENT {
                 let detail = format!("the content has more than {MAX_CONTENT} bytes");

@@ -75,10 +75,7 @@ pub async fn exercises_of_story(
 
 /// Reads a compiled part of a story. Blocks.
 fn read<T: DeserializeOwned>(app: &App, hash: BlobHash) -> Result<T, ApiError> {
-    let bytes = app
-        .blobs
-        .read(hash)
-        .map_err(|e| ApiError::new(ErrorCode::Internal, format!("read blob {hash}: {e}")))?;
+    let bytes = app.blobs.read(hash).map_err(|e| ApiError::of_blob(hash, &e))?;
     serde_json::from_slice(&bytes).map_err(unreadable)
 }
 

@@ -76,10 +76,10 @@ pub async fn vocabulary_recommendations(
     let found = app.store.word_sources(user).await?;
     let blobs = Arc::clone(&app.blobs);
     let chosen = blocking(move || {
-        let vocabularies = read_vocabularies(blobs.as_ref(), &found.sources);
-        words.recommendations(vocabularies, found.level)
+        let vocabularies = read_vocabularies(blobs.as_ref(), &found.sources)?;
+        Ok::<_, std::io::Error>(words.recommendations(vocabularies, found.level))
     });
-    let chosen = chosen.await?;
+    let chosen = chosen.await?.map_err(|e| ApiError::of_blobs(&e))?;
     let total = chosen.words.len() as u64;
     let first = (page as usize - 1).saturating_mul(page_size as usize);
     let items = chosen.words.into_iter().skip(first).take(page_size as usize).collect();

@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    blob_place,
     data_dir::DataDir,
     domain::jobs::{LEASE_MS, LeaseResult, Schedule},
     error::Error,
@@ -69,8 +70,9 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
     if data.mailer.is_some() {
         jobs.push(Box::new(send_mail::SendMail));
     }
-    // Only Unix tells how many links a file has.
-    if cfg!(unix) && tenants::name_of(&data.config.data_dir).is_some() {
+    // Only Unix tells how many links a file has. An object store has each blob once.
+    let dir = &data.config.data_dir;
+    if cfg!(unix) && tenants::name_of(dir).is_some() && !blob_place::is_remote(dir) {
         jobs.push(Box::new(share_blobs::ShareBlobs));
     }
     jobs

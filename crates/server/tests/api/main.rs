@@ -32,6 +32,7 @@ mod maintenance;
 mod malformed;
 mod me;
 mod monitoring;
+mod object_store;
 mod oidc;
 mod oidc_refusals;
 mod openapi;
@@ -44,9 +45,9 @@ mod processes;
 mod refusals;
 mod reports;
 mod restored;
-mod rosters;
 #[cfg(unix)]
 mod rolling_upgrade;
+mod rosters;
 #[path = "../../../mail/tests/support/mod.rs"]
 mod smtp_server;
 mod sockets;

@@ -14,6 +14,7 @@ use carrel_model::{
     BlobHash, DeviceId,
     wire::{Problem, Role, TokenReply},
 };
+use carrel_object_store::{ObjectStoreSettings, testing::FakeS3};
 use carrel_server::{
     Config, DataDir, FakeClock, Settings, domain::accounts::NewAccount, http,
     publish::ImportReport, store::Engine,
@@ -126,12 +127,22 @@ impl Reply {
     }
 }
 
+/// Returns an object store for the blobs of a folder if `CARREL_TEST_BLOBS` is `s3`, so that all tests of blobs can run
+/// with one.
+pub fn object_store_of(folder: &Path) -> Option<ObjectStoreSettings> {
+    static S3: LazyLock<FakeS3> = LazyLock::new(FakeS3::start);
+    let name = std::env::var("CARREL_TEST_BLOBS").unwrap_or_default();
+    let prefix = BlobHash::of(folder.as_os_str().as_encoded_bytes()).to_hex();
+    (name == "s3").then(|| S3.settings(&prefix[..16]))
+}
+
 impl TestServer {
     pub fn new() -> Self {
         Self::with(Settings { registration_open: true, ..Settings::default() })
     }
-    pub fn with(settings: Settings) -> Self {
+    pub fn with(mut settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        settings.blobs = settings.blobs.or_else(|| object_store_of(dir.path()));
         let clock = Arc::new(FakeClock::new(NOW));
         let config =
             Config { settings, clock: Arc::clone(&clock) as _, ..config(dir.path().join("data")) };

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::{
     access::uri,
     support::{
-        NOW, Reply, TestServer, codes, config, device, engine, progress, push_body,
+        NOW, Reply, TestServer, codes, config, device, engine, object_store_of, progress, push_body,
     },
 };
 
@@ -37,7 +37,12 @@ pub struct Schools {
 pub fn schools() -> Schools {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
-    let settings = Settings { registration_open: true, route_limits: false, ..Settings::default() };
+    let settings = Settings {
+        registration_open: true,
+        route_limits: false,
+        blobs: object_store_of(dir.path()),
+        ..Settings::default()
+    };
     let config =
         Config { settings, clock: Arc::clone(&clock) as _, ..config(dir.path().join("data")) };
     let open = |config: Config| {
@@ -257,7 +262,8 @@ async fn a_blob_of_two_tenants_is_stored_once_and_kept_by_the_one_that_uses_it()
     }
     run(&rivers, "clean-up").await;
     run(&rivers, "share-blobs").await;
-    assert_eq!((rivers.blobs.size(hash), hills.blobs.size(hash)), (None, Some(size)));
+    let size_in = |data: &DataDir| data.blobs.size(hash).unwrap();
+    assert_eq!((size_in(&rivers), size_in(&hills)), (None, Some(size)));
     assert!(hills.store.blob(hash).await.unwrap().is_some());
 }
 

@@ -16,7 +16,7 @@ use super::support::{Reply, TestServer, write_course};
 pub const UPLOADS: &str = "/api/v1/admin/courses/uploads";
 
 /// Packs the files of a folder.
-fn zip_of(folder: &Path) -> Vec<u8> {
+pub fn zip_of(folder: &Path) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     let files = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten();
