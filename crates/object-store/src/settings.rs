@@ -45,8 +45,9 @@ impl Default for ObjectStoreSettings {
             path_style: None,
             access_key: None,
             secret_key_file: None,
-            timeout_s: 20,
-            attempts: 4,
+            // Together less than the time limit of a request to the server.
+            timeout_s: 8,
+            attempts: 3,
             retry_ms: 200,
         }
     }

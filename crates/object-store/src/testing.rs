@@ -102,6 +102,7 @@ impl FakeS3 {
             endpoint: Some(format!("http://{}", self.address)),
             access_key: Some(ACCESS_KEY.into()),
             secret_key_file: Some(self.secret_file()),
+            attempts: 4,
             retry_ms: 1,
             ..ObjectStoreSettings::default()
         }

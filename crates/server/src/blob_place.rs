@@ -74,19 +74,22 @@ pub(crate) fn is_remote(dir: &Path) -> bool {
 /// learners' work needs no blobs.
 ///
 /// # Errors
-/// If the settings have to be changed.
-pub(crate) fn check(data: &DataDir) -> Result<(), Error> {
+/// If the settings have to be changed. A server without courses forgets them then.
+pub(crate) async fn check(data: &DataDir) -> Result<(), Error> {
     let dir = &data.config.data_dir;
     let Some(settings) = stored(dir)? else { return Ok(()) };
     let store = object_store(dir, &settings, Arc::clone(&data.config.clock))?;
-    let Err(e) = store.check(&hex(&data.signer.public_key())) else { return Ok(()) };
-    match BlobsUnavailable::of(&e) {
-        Some(found) if !found.is_configuration => {
-            tracing::error!(blobs.url = settings.url, error = %e, "courses cannot be read now");
-            Ok(())
-        }
-        _ => Err(Error::Refused(e.to_string())),
+    let key = hex(&data.signer.public_key());
+    let checked = tokio::task::spawn_blocking(move || store.check(&key)).await;
+    let Err(e) = checked.map_err(|e| Error::Refused(e.to_string()))? else { return Ok(()) };
+    if BlobsUnavailable::of(&e).is_some_and(|found| !found.is_configuration) {
+        tracing::error!(blobs.url = settings.url, error = %e, "courses cannot be read now");
+        return Ok(());
     }
+    if data.store.blobs().await?.is_empty() {
+        remove_file(&dir.join(MARKER))?;
+    }
+    Err(Error::Refused(e.to_string()))
 }
 
 /// What a copy has done.

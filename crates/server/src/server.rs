@@ -60,7 +60,7 @@ impl Server {
             admission: Arc::new(Admission::new(config.settings.complete_syncs)),
         };
         let mut main = Served::open(config, &common)?;
-        blob_place::check(&main.data)?;
+        blob_place::check(&main.data).await?;
         let data = Arc::clone(&main.data);
         let tenants = ServedTenants::open(&data.config, main.router.clone(), common)?;
         let address = data.config.listen;

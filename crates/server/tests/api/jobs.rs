@@ -22,7 +22,7 @@ use carrel_server::{
 };
 use serde_json::{Value, json};
 
-use super::support::{NOW, TestServer, config, engine, write_course};
+use super::support::{NOW, TestServer, config, engine, object_store_of, write_course};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -179,6 +179,10 @@ fn set_modified(path: &Path, ms: i64) {
 
 #[tokio::test]
 async fn unreferenced_blobs_are_removed_after_a_week() {
+    if object_store_of(Path::new("")).is_some() {
+        // Looks at the files.
+        return;
+    }
     let server = TestServer::with(Settings { course_versions_kept: 1, ..Settings::default() });
     server.publish().await;
     let course: Value = server.get("/api/courses/how-rivers-work", "").await.ok();

@@ -13,10 +13,12 @@ use carrel_server::{
     blob_place::{self, Copied},
     relocate, restore,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::support::{NOW, TestServer, config, engine, object_store_of, progress, push_body};
+use super::support::{
+    NOW, PASSWORD, TestServer, config, device, engine, object_store_of, progress, push_body,
+};
 
 fn settings(s3: &FakeS3) -> Settings {
     let blobs = Some(s3.settings("school"));
@@ -98,15 +100,20 @@ async fn a_server_starts_during_an_outage_but_not_with_wrong_settings() {
     };
     let place: Change<'_> = &|s| s.blobs.as_mut().unwrap().url = "s3://library/elsewhere".into();
     let bad: Change<'_> = &|s| s.blobs.as_mut().unwrap().url = "library".into();
+    let bucket: Change<'_> = &|s| s.blobs.as_mut().unwrap().url = "s3://other-bucket/x".into();
+    let own: Change<'_> = &|s| s.blobs.as_mut().unwrap().url = "s3://library/own".into();
     for (name, change, expected) in [
-        ("one", key, "the access key is unknown"),
         ("one", place, "and not in \"s3://library/elsewhere\""),
+        ("one", key, "the access key is unknown"),
         ("two", bad, "blobs.url"),
         ("two", &|_| {}, "belongs to another server"),
+        ("two", bucket, "the bucket \"other-bucket\" does not exist"),
     ] {
         let error = start(name, change).await.err().unwrap();
         assert!(error.contains(expected), "{expected}: {error}");
     }
+    // The mistakes of a server without courses leave nothing behind.
+    start("two", own).await.unwrap().shutdown().await;
 }
 
 #[tokio::test]
@@ -207,7 +214,7 @@ async fn what_one_process_receives_another_one_serves() {
     let s3 = FakeS3::start();
     let server = TestServer::with(settings(&s3));
     let ada = server.staff("ada", Rank::Administrator).await;
-    let noor = server.learner("noor").await;
+    server.learner("noor").await;
     let blobs = s3.settings("school");
     let text = format!(
         "{SETTINGS}\n[blobs]\nurl = {:?}\nendpoint = {:?}\naccess_key = {:?}\nsecret_key_file = {:?}\n",
@@ -260,8 +267,12 @@ async fn what_one_process_receives_another_one_serves() {
         assert_eq!(BlobHash::of(&bytes).to_hex(), hash);
     }
     // Learners' work, too.
+    let body = json!({"login": "noor", "password": PASSWORD, "deviceId": device(2)});
+    let sign_in = http.post(format!("http://{}/api/auth/login", two.address));
+    let (_, tokens) = reply_of(sign_in.json(&body)).await.unwrap();
     let body = push_body(&[progress("a/b/c", 5)]);
-    let push = http.post(format!("http://{}/api/sync/push", two.address));
-    let (status, _) = reply_of(push.bearer_auth(&noor.access_token).json(&body)).await.unwrap();
+    let push = http.post(format!("http://{}/api/sync/push", two.address)).json(&body);
+    let push = push.bearer_auth(tokens["accessToken"].as_str().unwrap());
+    let (status, _) = reply_of(push).await.unwrap();
     assert_eq!(status, StatusCode::OK);
 }
