@@ -2,8 +2,6 @@
 //!
 //! Not here: deriving publications (`publishing`), requests for enrolment (`enrolment`), uploads (`uploads`).
 
-use std::collections::BTreeMap;
-
 use carrel_model::{BlobHash, ErrorCode, Slug, UserId, content::ManifestBlob};
 use carrel_people::{
     PeopleError,
@@ -147,6 +145,21 @@ pub(crate) fn may_see(course: &CourseRow, viewer: Option<&ViewerRow>) -> bool {
 
 fn viewer(tx: &dyn Tx, user: Option<UserId>) -> Result<Option<ViewerRow>, StoreError> {
     user.map_or(Ok(None), |user| tx.viewer(user))
+}
+
+/// Returns which publications a person finds in lists; `None`: nobody is signed in.
+pub(crate) fn audience(tx: &dyn Tx, user: Option<UserId>) -> Result<Audience, StoreError> {
+    Ok(match viewer(tx, user)? {
+        Some(viewer) if viewer.is_administrator => Audience::Listed,
+        Some(viewer) => {
+            let ViewerRow { class_courses, enrolled, owned, .. } = viewer;
+            let mut ids = [class_courses, enrolled, owned].concat();
+            ids.sort();
+            ids.dedup();
+            Audience::Reader(ids)
+        }
+        None => Audience::Reader(Vec::new()),
+    })
 }
 
 /// Returns true if the person may read a course of the catalogue. Takes no lock.
@@ -344,22 +357,6 @@ pub struct ReadableBlob {
 }
 
 impl Store {
-    /// Returns which publications a person finds in lists; `None`: nobody is signed in.
-    pub async fn audience(&self, user: Option<UserId>) -> DomainResult<Audience> {
-        let read = self.read("audience", move |tx| viewer(tx, user));
-        Ok(match read.await? {
-            Some(viewer) if viewer.is_administrator => Audience::Listed,
-            Some(viewer) => {
-                let ViewerRow { class_courses, enrolled, owned, .. } = viewer;
-                let mut ids = [class_courses, enrolled, owned].concat();
-                ids.sort();
-                ids.dedup();
-                Audience::Reader(ids)
-            }
-            None => Audience::Reader(Vec::new()),
-        })
-    }
-
     /// Returns a publication that a person may read; `None` also if it exists and the person may not see it.
     pub async fn readable(
         &self,
@@ -402,11 +399,6 @@ impl Store {
             Ok(found.filter(|_| viewer.is_some_and(edits) && !drafts.is_empty()))
         });
         Ok(read.await?)
-    }
-
-    /// Returns the names of the owners of courses, by id of the course.
-    pub async fn owner_names(&self, courses: Vec<Slug>) -> DomainResult<BTreeMap<String, String>> {
-        Ok(self.read("owner_names", move |tx| tx.owner_names(&courses)).await?)
     }
 
     /// Lists the courses that a caller may change, by id, starting after `after`.

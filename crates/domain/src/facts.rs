@@ -1,7 +1,7 @@
 //! Named values stored in the database.
 
 use crate::DomainResult;
-use crate::store::{Store, StoreError, facts, tx::Tx};
+use crate::store::{CatalogueState, Store, StoreError, facts, tx::Tx};
 
 /// Increments the revision of the catalogue and returns it.
 pub(crate) fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
@@ -12,6 +12,15 @@ pub(crate) fn increment(tx: &dyn Tx, fact: &'static str) -> Result<u64, StoreErr
     let revision = tx.fact(fact)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
     tx.set_fact(fact, &revision.saturating_add(1).to_string())?;
     Ok(revision.saturating_add(1))
+}
+
+/// Returns the state of the catalogue.
+pub(crate) fn catalogue_state(tx: &dyn Tx) -> Result<CatalogueState, StoreError> {
+    let mut found = Vec::new();
+    for name in CatalogueState::FACTS {
+        found.extend(tx.fact(name)?.map(|value| (name, value)));
+    }
+    Ok(CatalogueState::of(found.iter().map(|(name, value)| (*name, value.as_str()))))
 }
 
 impl Store {
@@ -25,14 +34,7 @@ impl Store {
     }
     /// Returns the revision of the catalogue, which each change of the catalogue increments.
     pub async fn catalogue_revision(&self) -> DomainResult<u64> {
-        self.revision(facts::CATALOGUE).await
-    }
-    /// Returns the revision of the numbers of enrolled learners.
-    pub async fn learner_counts_revision(&self) -> DomainResult<u64> {
-        self.revision(facts::LEARNER_COUNTS).await
-    }
-    async fn revision(&self, name: &'static str) -> DomainResult<u64> {
-        let found = self.read("fact", move |tx| tx.fact(name)).await?;
+        let found = self.read("fact", |tx| tx.fact(facts::CATALOGUE)).await?;
         Ok(found.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
     async fn required_fact(&self, name: &'static str) -> DomainResult<String> {

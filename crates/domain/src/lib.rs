@@ -14,6 +14,7 @@ pub mod analytics;
 pub mod assessments;
 mod attempts;
 pub mod blobs;
+pub mod catalogue;
 pub mod change_log;
 pub mod clock;
 pub mod courses;

@@ -25,8 +25,8 @@ use crate::{
     facts::{increment, next_revision},
     signing::{Signer, hex},
     store::{
-        Filter, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz, Store,
-        StoreError, facts, tx::Tx,
+        Filter, Freshness, Kind, Listed, ListedPublication, Publication, Published, PublishedQuiz,
+        Store, StoreError, facts, tx::Tx,
     },
 };
 
@@ -206,6 +206,15 @@ pub(crate) fn put(
     Ok((Some(revision), true))
 }
 
+/// Returns the filter with what was typed; `None` if nothing can be found by it.
+pub(crate) fn with_search(q: Option<&str>, filter: Filter) -> Option<Filter> {
+    let search = match q.filter(|q| !q.trim().is_empty()) {
+        Some(q) => Some(SearchQuery::parse(q)?),
+        None => None,
+    };
+    Some(Filter { search, ..filter })
+}
+
 impl Store {
     /// Publishes a course or story, replacing an older version, in one transaction. Returns false if this version,
     /// derived by this release, is already published.
@@ -284,18 +293,14 @@ impl Store {
         q: Option<&str>,
         filter: Filter,
     ) -> DomainResult<Listed<ListedPublication>> {
-        let search = match q.filter(|q| !q.trim().is_empty()).map(SearchQuery::parse) {
-            Some(None) => return Ok(Listed { items: Vec::new(), total: 0 }),
-            Some(query) => query,
-            None => None,
-        };
-        let filter = Filter { search, ..filter };
+        let Some(filter) = with_search(q, filter) else { return Ok(Listed::default()) };
         Ok(self.read("list", move |tx| tx.publications(kind, &filter)).await?)
     }
     /// Counts the enrolled learners of each course. Returns the number of courses whose number changed.
     pub async fn count_learners(&self) -> DomainResult<usize> {
         // Read before the write, because counting takes long.
-        let counts = self.read("count_learners", |tx| tx.changed_learner_counts()).await?;
+        let read = |tx: &dyn Tx| tx.changed_learner_counts();
+        let counts = self.read_replica("count_learners", Freshness::Delayed, read).await?;
         let changed = counts.len();
         if changed > 0 {
             let write = self.write("set_learner_counts", move |tx| {

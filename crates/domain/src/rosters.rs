@@ -12,7 +12,7 @@ use crate::DomainResult;
 use crate::{
     events::Event,
     store::{
-        Store,
+        Freshness, Store,
         tx::{AuditRow, RosterImportRow},
     },
 };
@@ -101,7 +101,7 @@ impl Store {
 
     /// Returns the latest lines of the audit log, the latest first.
     pub async fn audit(&self, limit: u32) -> DomainResult<Vec<AuditRow>> {
-        Ok(self.read("audit", move |tx| tx.audit(limit)).await?)
+        Ok(self.read_replica("audit", Freshness::Delayed, move |tx| tx.audit(limit)).await?)
     }
 
     /// Writes all people, or all classes, as CSV.

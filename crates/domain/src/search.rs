@@ -16,7 +16,7 @@ impl Store {
         limit: u32,
     ) -> DomainResult<Listed<SearchHit>> {
         let Some(query) = SearchQuery::parse(q) else {
-            return Ok(Listed { items: Vec::new(), total: 0 });
+            return Ok(Listed::default());
         };
         Ok(self.read("search", move |tx| tx.search(&query, &audience, offset, limit)).await?)
     }

@@ -14,8 +14,9 @@ use carrel_store::{PoolUse, TxJob};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 pub use carrel_store::{
-    Audience, Engine, Filter, Kind, ListOrder, Listed, ListedPublication, OpenOptions, Opened,
-    Publication, Published, PublishedQuiz, SignedIn, StoreError, facts, sqlite, tx,
+    Audience, CatalogueState, Engine, Filter, Freshness, Kind, ListOrder, Listed,
+    ListedPublication, OpenOptions, Opened, Publication, Published, PublishedQuiz, SignedIn,
+    StoreError, facts, sqlite, tx,
 };
 
 use crate::{
@@ -88,6 +89,10 @@ impl Store {
     pub(crate) async fn export_slot(&self) -> MutexGuard<'_, ()> {
         self.0.export_slot.lock().await
     }
+    /// Returns true if the database has replicas, whether they can be used at present or not.
+    pub fn has_replicas(&self) -> bool {
+        self.0.opened.transactions.has_replicas()
+    }
     /// Returns the value of `facts::TOKEN_SALT`, or an empty text if it is missing.
     pub fn token_salt(&self) -> &str {
         &self.0.opened.token_salt
@@ -102,8 +107,23 @@ impl Store {
         name: &'static str,
         f: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (job, reply) = self.job(name, move |tx, _: &mut Vec<Event>| f(tx));
+        let (job, reply) = self.job(name, once(move |tx, _: &mut Vec<Event>| f(tx)));
         self.0.opened.transactions.read(job).await;
+        reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
+    }
+
+    /// Like `read`, for what may be as old as `freshness` allows: a replica of the database is used if there is one. If
+    /// `f` fails there, it is run again on the primary.
+    ///
+    /// Not for what decides whether somebody may do something, and not for what a device has just written.
+    pub async fn read_replica<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        name: &'static str,
+        freshness: Freshness,
+        f: impl Fn(&dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let (job, reply) = self.job(name, move |tx, _: &mut Vec<Event>| Some(f(tx)));
+        self.0.opened.transactions.read_replica(job, freshness).await;
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
@@ -123,7 +143,7 @@ impl Store {
         name: &'static str,
         f: impl FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (job, reply) = self.job(name, f);
+        let (job, reply) = self.job(name, once(f));
         self.0.opened.transactions.write(job);
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
@@ -136,12 +156,12 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&dyn Tx, &mut Vec<Event>) -> Option<Result<T, E>> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
         let job = StoreJob {
             name,
-            f: Some(f),
+            f,
             result: None,
             events: Vec::new(),
             bus: Arc::clone(&self.0.events),
@@ -153,9 +173,18 @@ impl Store {
     }
 }
 
+/// Returns a function that runs `f` at its first call.
+fn once<T, E>(
+    f: impl FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
+) -> impl FnMut(&dyn Tx, &mut Vec<Event>) -> Option<Result<T, E>> + Send + 'static {
+    let mut f = Some(f);
+    move |tx, events| f.take().map(|f| f(tx, events))
+}
+
 struct StoreJob<T, E, F> {
     name: &'static str,
-    f: Option<F>,
+    /// Returns `None` if it cannot be run again.
+    f: F,
     result: Option<Result<T, E>>,
     events: Vec<Event>,
     bus: Arc<dyn EventBus>,
@@ -168,16 +197,16 @@ impl<T, E, F> TxJob for StoreJob<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
-    F: FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send,
+    F: FnMut(&dyn Tx, &mut Vec<Event>) -> Option<Result<T, E>> + Send,
 {
     fn run(&mut self, tx: &dyn Tx) -> bool {
-        let Some(f) = self.f.take() else { return false };
         let start = crate::clock::stopwatch();
-        let events = &mut self.events;
+        let (f, events) = (&mut self.f, &mut self.events);
         let result = catch_unwind(AssertUnwindSafe(|| f(tx, events))).unwrap_or_else(|_| {
             let message = format!("not committed: {} panicked", self.name);
-            Err(StoreError::Unavailable(message.into()).into())
+            Some(Err(StoreError::Unavailable(message.into()).into()))
         });
+        let Some(result) = result else { return false };
         let elapsed = start.elapsed();
         let ms = elapsed.as_millis() as u64;
         let is_slow = ms >= self.slow_ms;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::store::{
-    Listed, Store, StoreError,
+    Freshness, Listed, Store, StoreError,
     tx::{EnrolledCourse, Tx},
 };
 use crate::{DomainError, DomainResult, courses::sees};
@@ -77,7 +77,7 @@ fn learner_course(found: EnrolledCourse) -> DomainResult<LearnerCourse> {
 
 impl Store {
     /// Returns a page of the courses of a learner: the latest activity first and those without activity last, then the
-    /// latest enrolment first. `course`: only this one.
+    /// latest enrolment first. `course`: only this one. `is_report`: staff ask, who may get it as old as a replica is.
     ///
     /// # Errors
     /// `NoAccount` if there is no such learner.
@@ -85,10 +85,10 @@ impl Store {
         &self,
         user: UserId,
         course: Option<Slug>,
-        offset: u64,
-        limit: u32,
+        (offset, limit): (u64, u32),
+        is_report: bool,
     ) -> DomainResult<Listed<LearnerCourse>> {
-        self.read("learner_courses", move |tx| {
+        let list = move |tx: &dyn Tx| {
             tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
             let Listed { items, total } =
                 tx.enrolled_courses(user, course.as_ref(), offset, limit)?;
@@ -101,9 +101,12 @@ impl Store {
                 visible.push(learner_course(EnrolledCourse { reply, ..item })?);
             }
             let items = visible;
-            Ok(Listed { items, total })
-        })
-        .await
+            Ok::<_, DomainError>(Listed { items, total })
+        };
+        if is_report {
+            return self.read_replica("learner_courses", Freshness::Delayed, list).await;
+        }
+        self.read("learner_courses", list).await
     }
     /// Returns the totals of a learner up to the study day at `now_ms`. `off_min`: the learner's time zone; `None`: that
     /// of the last session, or UTC.

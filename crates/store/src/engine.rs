@@ -5,11 +5,56 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use carrel_model::BlobHash;
 
-use super::{Result, StoreError, tx::Tx};
+use super::{Result, StoreError, facts, tx::Tx};
+
+/// How old the state that a read finds may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// As old as the replicas of the database may be by its settings.
+    Delayed,
+    /// A catalogue that is not older than this one.
+    Catalogue(CatalogueState),
+}
+
+/// Identifies a state of the catalogue: its epoch, and its revisions in this epoch, which only increase.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CatalogueState {
+    pub epoch: String,
+    /// Fact `CATALOGUE`; 0 if it is missing.
+    pub revision: u64,
+    /// Fact `LEARNER_COUNTS`; 0 if it is missing.
+    pub learner_counts: u64,
+}
+
+impl CatalogueState {
+    /// Names of the facts that it consists of.
+    pub const FACTS: [&'static str; 3] = [facts::EPOCH, facts::CATALOGUE, facts::LEARNER_COUNTS];
+
+    /// Returns the state with these values of facts; others are ignored.
+    pub fn of<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut state = Self::default();
+        for (name, value) in values {
+            match name {
+                facts::EPOCH => value.clone_into(&mut state.epoch),
+                facts::CATALOGUE => state.revision = value.parse().unwrap_or(0),
+                facts::LEARNER_COUNTS => state.learner_counts = value.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+        state
+    }
+    /// Returns true if it contains every change that `other` contains. Revisions of different epochs cannot be compared.
+    pub fn is_at_least(&self, other: &Self) -> bool {
+        self.epoch == other.epoch
+            && self.revision >= other.revision
+            && self.learner_counts >= other.learner_counts
+    }
+}
 
 /// Work to run in one transaction.
 pub trait TxJob: Send {
-    /// Called in a transaction, which is rolled back if the result is false. Does not panic.
+    /// Called in a transaction, which is rolled back if the result is false. Does not panic. Only a job for
+    /// `read_replica` is called again after a failure.
     fn run(&mut self, tx: &dyn Tx) -> bool;
     /// Called after the end of the transaction, even if the caller was cancelled. `Err`: the transaction was not
     /// committed.
@@ -21,6 +66,15 @@ pub trait TxJob: Send {
 pub trait Transactions: Send + Sync {
     /// Runs a job in a read transaction on one state of the database.
     async fn read(&self, job: Box<dyn TxJob>);
+    /// Returns true if there are replicas, whether they can be used at present or not.
+    fn has_replicas(&self) -> bool {
+        false
+    }
+    /// Like `read`, on a replica of the database that is fresh enough, if there is one. If the job fails on a replica, it
+    /// is run again as by `read`.
+    async fn read_replica(&self, job: Box<dyn TxJob>, _freshness: Freshness) {
+        self.read(job).await;
+    }
     /// Runs a job in a transaction that is durable when `finish` is called.
     fn write(&self, job: Box<dyn TxJob>);
     /// Returns how many connections of a pool are used; `None` without a pool.
@@ -156,4 +210,33 @@ pub trait Engine: Send + Sync + 'static {
     /// Replaces the database of a data folder by a copy: all of it, or nothing if it fails. An engine whose database is a
     /// file of the folder moves the file.
     fn load(&self, copy: &Path, folder: &Path) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn catalogues_of_different_epochs_are_never_compared() {
+        let state = |epoch: &str, revision: u64, learner_counts: u64| CatalogueState {
+            epoch: epoch.to_owned(),
+            revision,
+            learner_counts,
+        };
+        let wanted = state("a", 7, 3);
+        for (found, expected) in [
+            (state("a", 7, 3), true),
+            (state("a", 8, 4), true),
+            (state("a", 6, 9), false),
+            (state("a", 9, 2), false),
+            // After a failover or a restore, a larger revision may be one of lost changes.
+            (state("b", 9, 9), false),
+            (state("", 9, 9), false),
+        ] {
+            assert_eq!(found.is_at_least(&wanted), expected, "{found:?}");
+        }
+        let facts = [("learner_counts", "3"), ("epoch", "a"), ("catalogue", "7"), ("other", "1")];
+        assert_eq!(CatalogueState::of(facts), wanted);
+        assert_eq!(CatalogueState::of([("epoch", "a")]), state("a", 0, 0));
+    }
 }

@@ -11,8 +11,8 @@ pub mod sqlite;
 pub mod tx;
 
 pub use engine::{
-    Burst, CopyMetadata, Counted, Engine, Messages, OpenOptions, Opened, PoolUse, Receive,
-    Received, SharedLimits, Transactions, TxJob,
+    Burst, CatalogueState, CopyMetadata, Counted, Engine, Freshness, Messages, OpenOptions, Opened,
+    PoolUse, Receive, Received, SharedLimits, Transactions, TxJob,
 };
 pub use error::{Reason, Result, StoreError};
 pub use tx::{

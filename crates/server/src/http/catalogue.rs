@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     catalogue::page_json,
+    domain::catalogue::CatalogueView,
     signing::hex,
-    store::{Audience, Filter, Kind, Listed, Published},
+    store::{Filter, Kind, Listed, Published},
 };
 
 /// Time for which a client may use a cached list without revalidation, in seconds.
@@ -98,13 +99,12 @@ async fn list(
     if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
         return Err(ApiError::invalid("level: must be 1 to 5"));
     }
-    let audience = app.store.audience(reader).await?;
-    let tag = list_tag(app, &audience, uri).await?;
+    let view = app.store.catalogue_view(reader).await?;
+    let tag = list_tag(&view, uri);
     if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let filter = Filter {
-        audience,
         difficulty: query.difficulty,
         level: query.level,
         category: query.category,
@@ -113,7 +113,7 @@ async fn list(
         limit: page_size,
         ..Filter::default()
     };
-    let found = app.store.list(kind, query.q.map(truncated).as_deref(), filter).await?;
+    let found = view.list(kind, query.q.map(truncated).as_deref(), filter).await?;
     Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
@@ -188,13 +188,13 @@ pub async fn search(
     Query(query): Query<SearchQuery>,
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
-    let audience = app.store.audience(reader).await?;
-    let tag = list_tag(&app, &audience, &uri).await?;
+    let view = app.store.catalogue_view(reader).await?;
+    let tag = list_tag(&view, &uri);
     if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let offset = u64::from(page - 1) * u64::from(page_size);
-    let found = app.store.search(&truncated(query.q), audience, offset, page_size).await?;
+    let found = view.search(&truncated(query.q), offset, page_size).await?;
     let Listed { items, total } = found;
     let body =
         serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
@@ -208,7 +208,7 @@ pub(super) async fn published(
     id: &Slug,
     reader: Option<UserId>,
 ) -> Result<Published, ApiError> {
-    let found = app.store.readable(kind, id, reader).await?;
+    let found = app.store.readable_page(kind, id, reader).await?;
     found.ok_or_else(|| ApiError::not_found(format!("{} {id} not found", kind.as_str())))
 }
 
@@ -230,17 +230,15 @@ pub(super) fn truncated(q: String) -> String {
 
 /// Returns the tag of a list. It changes with every change of the catalogue and of the courses that the reader may see,
 /// and with the epoch after a restore.
-async fn list_tag(app: &App, audience: &Audience, uri: &Uri) -> Result<String, ApiError> {
-    let revision = app.store.catalogue_revision().await?;
-    revision_tag(app, &format!("{revision} {audience:?}"), uri).await
+fn list_tag(CatalogueView { audience, state, .. }: &CatalogueView, uri: &Uri) -> String {
+    revision_tag(&state.epoch, &format!("{} {audience:?}", state.revision), uri)
 }
 
-/// Returns the tag of a list with this revision.
-pub(super) async fn revision_tag(app: &App, revision: &str, uri: &Uri) -> Result<String, ApiError> {
-    let epoch = app.store.epoch().await?;
+/// Returns the tag of a list with this epoch and revision.
+pub(super) fn revision_tag(epoch: &str, revision: &str, uri: &Uri) -> String {
     let path_and_query = uri.path_and_query().map_or("", |p| p.as_str());
     let hash = blake3::hash(format!("{epoch} {revision} {path_and_query}").as_bytes()).to_hex();
-    Ok(format!("W/\"{}\"", &hash[..32]))
+    format!("W/\"{}\"", &hash[..32])
 }
 
 /// Returns the reply, with a tag of version and content: a later release may derive another reply from the same

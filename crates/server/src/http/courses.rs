@@ -29,7 +29,9 @@ use super::{
     sync::blocking,
 };
 use crate::{
-    domain::{DomainError, publishing::rendered_by, study::LearnerCourse},
+    domain::{
+        DomainError, catalogue::CatalogueView, publishing::rendered_by, study::LearnerCourse,
+    },
     store::{Filter, Kind, ListOrder, Listed, ListedPublication},
 };
 
@@ -79,15 +81,14 @@ pub async fn search_courses(
     Query(query): Query<CourseSearchQuery>,
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
-    let audience = app.store.audience(reader).await?;
-    let revisions =
-        (app.store.catalogue_revision().await?, app.store.learner_counts_revision().await?);
-    let tag = revision_tag(&app, &format!("{revisions:?} {audience:?}"), &uri).await?;
+    let view = app.store.catalogue_view(reader).await?;
+    let CatalogueView { audience, state, .. } = &view;
+    let revisions = (state.revision, state.learner_counts);
+    let tag = revision_tag(&state.epoch, &format!("{revisions:?} {audience:?}"), &uri);
     if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let filter = Filter {
-        audience,
         difficulty: query.difficulty,
         category: query.category,
         lang: query.language,
@@ -99,14 +100,14 @@ pub async fn search_courses(
         ..Filter::default()
     };
     let q = query.q.map(truncated);
-    let Listed { items, total } = app.store.list(Kind::Course, q.as_deref(), filter).await?;
+    let Listed { items, total } = view.list(Kind::Course, q.as_deref(), filter).await?;
     let read = |found: ListedPublication| {
         Ok((serde_json::from_str::<CourseSummary>(&found.summary)?, found.learners))
     };
     let found: Vec<_> =
         items.into_iter().map(read).collect::<serde_json::Result<_>>().map_err(unreadable)?;
     let ids = found.iter().map(|(summary, _)| summary.meta.id.clone()).collect();
-    let mut owners = app.store.owner_names(ids).await?;
+    let mut owners = view.owner_names(ids).await?;
     let hits = found.into_iter().map(|(summary, enrolments)| {
         let authors = summary.meta.authors.join(", ");
         let owner = owners.remove(summary.meta.id.as_str());
@@ -172,7 +173,8 @@ pub async fn course_content(
     Query(query): Query<ContentQuery>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Course, &id, reader).await?;
-    let tag = revision_tag(&app, &format!("{} {}", found.version, rendered_by()), &uri).await?;
+    let epoch = app.store.epoch().await?;
+    let tag = revision_tag(&epoch, &format!("{} {}", found.version, rendered_by()), &uri);
     if let Some(reply) = not_modified(&headers, &tag, ITEM_MAX_AGE) {
         return Ok(reply);
     }
@@ -235,22 +237,24 @@ pub struct PageQuery {
         (status = 404)))]
 pub async fn courses_of_learner(
     State(app): State<App>,
+    caller: SignedInUser,
     Path(id): Path<UserId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, ApiError> {
-    learner_courses(&app, id, None, &query).await
+    learner_courses(&app, id, None, &query, id != caller.user.id).await
 }
 
-/// Returns a page of the courses of a learner.
+/// Returns a page of the courses of a learner. `is_report`: for staff.
 pub(super) async fn learner_courses(
     app: &App,
     learner: UserId,
     course: Option<Slug>,
     query: &PageQuery,
+    is_report: bool,
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
-    let offset = u64::from(page - 1) * u64::from(page_size);
-    let found = app.store.learner_courses(learner, course, offset, page_size).await;
+    let part = (u64::from(page - 1) * u64::from(page_size), page_size);
+    let found = app.store.learner_courses(learner, course, part, is_report).await;
     let Listed { items, total } = found.map_err(|e| match e {
         DomainError::NoAccount(id) => ApiError::not_found(format!("account {id} not found")),
         e => e.into(),

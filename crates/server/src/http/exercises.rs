@@ -55,7 +55,8 @@ pub async fn exercises_of_story(
     Query(query): Query<ExerciseQuery>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Story, &id, None).await?;
-    let tag = revision_tag(&app, &format!("{} {}", found.version, rendered_by()), &uri).await?;
+    let epoch = app.store.epoch().await?;
+    let tag = revision_tag(&epoch, &format!("{} {}", found.version, rendered_by()), &uri);
     if let Some(reply) = not_modified(&headers, &tag, ITEM_MAX_AGE) {
         return Ok(reply);
     }

@@ -48,7 +48,7 @@ pub async fn progress(
     Query(query): Query<ProgressQuery>,
 ) -> Result<Response, ApiError> {
     let ProgressQuery { course_id, page, page_size } = query;
-    learner_courses(&app, caller.user.id, course_id, &PageQuery { page, page_size }).await
+    learner_courses(&app, caller.user.id, course_id, &PageQuery { page, page_size }, false).await
 }
 
 /// Lists the ten courses that the learner studied last.
@@ -56,7 +56,7 @@ pub async fn progress(
     responses((status = 200, body = ListPage<LearnerCourse>), (status = 401)))]
 pub async fn dashboard(State(app): State<App>, caller: SignedInUser) -> Result<Response, ApiError> {
     let page = PageQuery { page: None, page_size: Some(DASHBOARD_COURSES) };
-    learner_courses(&app, caller.user.id, None, &page).await
+    learner_courses(&app, caller.user.id, None, &page, false).await
 }
 
 /// Query string of `GET /api/me/analytics`.

@@ -119,6 +119,12 @@ pub struct Listed<T> {
     pub total: u64,
 }
 
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), total: 0 }
+    }
+}
+
 pub trait CatalogueTx {
     /// Inserts or replaces a publication with its blobs, quizzes and passages. Quizzes of earlier versions are kept,
     /// because an attempt is graded by the version at its start. `revision`: revision of the catalogue, which orders
