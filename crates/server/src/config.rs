@@ -114,6 +114,10 @@ pub struct Settings {
     pub database_lock_s: u64,
     /// PostgreSQL: maximum time for opening a connection.
     pub database_connect_s: u64,
+    /// PostgreSQL: URLs of hot standbys, from which catalogue, search and reports are read.
+    pub database_replicas: Vec<String>,
+    /// PostgreSQL: a replica that lacks changes older than this is not used.
+    pub database_replica_max_lag_ms: u64,
     /// PostgreSQL: how the processes of a database learn of each other's changes.
     pub events: EventDelivery,
     /// PostgreSQL: file with the certificates of trusted authorities (PEM); none: those of the system.
@@ -214,6 +218,8 @@ impl Default for Settings {
             database_statement_s: 30,
             database_lock_s: 5,
             database_connect_s: 10,
+            database_replicas: Vec::new(),
+            database_replica_max_lag_ms: 1_000,
             events: EventDelivery::Notify,
             database_ca: None,
             login_attempts: 10,

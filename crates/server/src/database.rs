@@ -16,6 +16,9 @@ use crate::{
 /// process, but not its environment.
 pub const URL_VARIABLE: &str = "CARREL_DATABASE_URL";
 
+/// Environment variable with the URLs of replicas, separated by spaces.
+pub const REPLICAS_VARIABLE: &str = "CARREL_DATABASE_REPLICAS";
+
 /// Interval at which messages of other processes are read, if they are not received.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -55,10 +58,7 @@ pub fn config_of_move(from: &Config, into: &Path, url: Option<&str>) -> Result<C
     let new: Arc<dyn Engine> = match url.as_deref() {
         None => Arc::clone(&from.engine),
         Some("sqlite") => Arc::new(SqliteEngine),
-        Some(url) => {
-            let url = DatabaseUrl::new(url).map_err(|e| Error::Refused(e.to_string()))?;
-            Arc::new(PostgresEngine::new(url, pool_settings(&from.settings)))
-        }
+        Some(url) => Arc::new(PostgresEngine::new(checked(url)?, pool_settings(&from.settings)?)),
     };
     let engine = match tenants::name_of(into) {
         Some(name) => new.for_tenant(&name),
@@ -74,16 +74,39 @@ pub fn config_of_move(from: &Config, into: &Path, url: Option<&str>) -> Result<C
 pub fn engine(url: Option<&str>, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
     let from_environment = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
     let Some(url) = url.map(str::to_owned).or(from_environment) else {
-        return Ok(Arc::new(SqliteEngine));
+        if settings.database_replicas.is_empty() {
+            return Ok(Arc::new(SqliteEngine));
+        }
+        return Err(Error::Refused(format!(
+            "database_replicas: a SQLite database has no replicas; hint: remove the setting, or set {URL_VARIABLE} to \
+             the URL of a PostgreSQL database"
+        )));
     };
-    let url = DatabaseUrl::new(&url).map_err(|e| Error::Refused(e.to_string()))?;
-    Ok(Arc::new(PostgresEngine::new(url, pool_settings(settings))))
+    Ok(Arc::new(PostgresEngine::new(checked(&url)?, pool_settings(settings)?)))
 }
 
-fn pool_settings(settings: &Settings) -> PoolSettings {
+/// Sets the replicas of the command line, or else those of the environment, unless there are none.
+pub fn set_replicas(settings: &mut Settings, of_command_line: Vec<String>, variable: &str) {
+    let from_environment = std::env::var(variable).unwrap_or_default();
+    let from_environment = from_environment.split_whitespace().map(str::to_owned).collect();
+    for replicas in [of_command_line, from_environment] {
+        if !replicas.is_empty() {
+            settings.database_replicas = replicas;
+            return;
+        }
+    }
+}
+
+fn checked(url: &str) -> Result<DatabaseUrl, Error> {
+    DatabaseUrl::new(url).map_err(|e| Error::Refused(e.to_string()))
+}
+
+fn pool_settings(settings: &Settings) -> Result<PoolSettings, Error> {
     let seconds = |s: u64| Duration::from_secs(s.max(1));
     let max = settings.database_pool_max.max(1);
-    PoolSettings {
+    let replicas: Result<_, Error> =
+        settings.database_replicas.iter().map(|url| checked(url)).collect();
+    Ok(PoolSettings {
         min: settings.database_pool_min.min(max),
         max,
         acquire: seconds(settings.database_acquire_s),
@@ -93,7 +116,9 @@ fn pool_settings(settings: &Settings) -> PoolSettings {
         connect: seconds(settings.database_connect_s),
         ca: settings.database_ca.clone(),
         poll: (settings.events == EventDelivery::Poll).then_some(POLL_INTERVAL),
-    }
+        replicas: replicas.map_err(|e| Error::Refused(format!("database_replicas: {e}")))?,
+        replica_max_lag: Duration::from_millis(settings.database_replica_max_lag_ms),
+    })
 }
 
 /// Returns an error if the database of the folder is one of another engine: opening a new, empty one would hide it.
@@ -157,10 +182,23 @@ mod tests {
 
     #[test]
     fn the_pool_has_the_documented_defaults() {
-        assert_eq!(pool_settings(&Settings::default()), PoolSettings::default());
+        assert_eq!(pool_settings(&Settings::default()).unwrap(), PoolSettings::default());
         let small = Settings { database_pool_max: 2, ..Settings::default() };
-        let pool = pool_settings(&small);
+        let pool = pool_settings(&small).unwrap();
         assert_eq!((pool.min, pool.max), (2, 2));
+    }
+
+    #[test]
+    fn replicas_are_standbys_of_postgresql() {
+        let with = |replica: &str| Settings {
+            database_replicas: vec![replica.to_owned()],
+            ..Settings::default()
+        };
+        let sqlite = engine(None, &with("postgres://u@host/c")).err().unwrap().to_string();
+        assert!(sqlite.contains("a SQLite database has no replicas"), "{sqlite}");
+        let error = engine(Some("postgres://u@host/c"), &with("postgres://u:secret@host"));
+        let error = error.err().unwrap().to_string();
+        assert!(error.starts_with("database_replicas: ") && !error.contains("secret"), "{error}");
     }
 
     #[test]

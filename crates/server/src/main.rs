@@ -67,6 +67,10 @@ enum Command {
         /// PostgreSQL database (postgres://USER@HOST/NAME); with a password, set CARREL_DATABASE_URL instead.
         #[arg(long)]
         database: Option<String>,
+        /// Hot standby of the PostgreSQL database, from which catalogue, search and reports are read; can be repeated.
+        /// With a password, set CARREL_DATABASE_REPLICAS instead (URLs separated by spaces).
+        #[arg(long = "database-replica", value_name = "URL")]
+        database_replicas: Vec<String>,
         /// How several servers of one PostgreSQL database learn of each other's changes, overriding the configuration.
         #[arg(long, value_enum)]
         events: Option<EventDelivery>,
@@ -379,6 +383,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             open_registration,
             updates_dir,
             database,
+            database_replicas,
             events,
         } => {
             let mut settings =
@@ -388,6 +393,8 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             let redis_url = || std::env::var("CARREL_REDIS_URL").ok().filter(|url| !url.is_empty());
             settings.redis_url = settings.redis_url.or_else(redis_url);
             settings.events = events.unwrap_or(settings.events);
+            let variable = database::REPLICAS_VARIABLE;
+            database::set_replicas(&mut settings, database_replicas, variable);
             let server = Server::start(Config {
                 listen,
                 engine: database::engine(database.as_deref(), &settings)?,

@@ -13,7 +13,9 @@ use crate::{
     messages::MessageHub,
     migrate,
     monitor::PoolCounts,
-    pool, roles,
+    pool,
+    replicas::Replicas,
+    roles,
     settings::{DatabaseUrl, PoolSettings},
 };
 
@@ -28,6 +30,7 @@ pub(crate) struct Cluster {
     pub(crate) handle: Handle,
     pub(crate) pool: Pool,
     pub(crate) counts: Arc<PoolCounts>,
+    pub(crate) replicas: Replicas,
     pub(crate) messages: MessageHub,
     /// Transactions run as a role that owns nothing.
     pub(crate) has_app_role: bool,
@@ -55,7 +58,8 @@ impl Cluster {
 
     fn connect(url: &DatabaseUrl, settings: &PoolSettings, now_ms: i64) -> Result<Self> {
         let max = settings.max.max(1);
-        let (role, runtime) = on_thread(max + SPARE_THREADS, async || {
+        let threads = max * (1 + settings.replicas.len()) + SPARE_THREADS;
+        let (role, runtime) = on_thread(threads, async || {
             let mut owner = pool::owner(url, settings).await?;
             engine::check(&owner).await?;
             let role = migrate::migrate(&mut owner, now_ms).await?;
@@ -70,18 +74,21 @@ impl Cluster {
         tracing::info!(
             database = %url,
             pool.max = settings.max,
+            replicas = settings.replicas.len(),
             role = role.as_deref().unwrap_or("the owner"),
             "PostgreSQL"
         );
+        let replicas = Replicas::open(&handle, url, settings, role.as_deref())?;
         let messages = MessageHub::new(handle.clone(), pool.clone(), url.clone(), settings.clone());
         let has_app_role = role.is_some();
-        Ok(Self { runtime: Some(runtime), handle, pool, counts, messages, has_app_role })
+        Ok(Self { runtime: Some(runtime), handle, pool, counts, replicas, messages, has_app_role })
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.pool.close();
+        self.replicas.close();
         if let Some(runtime) = self.runtime.take() {
             // Waiting is not allowed on a thread that runs async tasks.
             runtime.shutdown_background();

@@ -7,6 +7,8 @@
 //! no transaction fails because of another one and none has to be repeated (`tx::Lock`, `rows`). A learner's rows are
 //! changed under the lock of the learner's row. Read transactions are `REPEATABLE READ`.
 //!
+//! Replicas: what may be some time old is read from hot standbys (`replicas`).
+//!
 //! Not here: the rules (`carrel-server`), the merge of rows and their tables (`carrel-model`, `carrel_sqlite::rows`).
 
 mod accounts;
@@ -29,6 +31,7 @@ mod migrate;
 mod monitor;
 mod people;
 mod pool;
+mod replicas;
 mod roles;
 mod rows;
 mod search;

@@ -80,11 +80,12 @@ impl PoolReport {
         .filter_map(|(is_given, text)| is_given.then_some(text))
         .collect()
     }
-    /// Logs the figures, unless nothing happened.
-    pub(crate) fn log(&self) {
+    /// Logs the figures of the connections to `database`, unless nothing happened.
+    pub(crate) fn log(&self, database: &str) {
         if self.statements > 0 || self.active > 0 {
             let Self { active, idle, total, max, waiting, waits, statements, mean } = *self;
             tracing::info!(
+                database,
                 pool.active = active,
                 pool.idle = idle,
                 pool.total = total,
@@ -98,6 +99,7 @@ impl PoolReport {
         }
         for warning in self.warnings() {
             tracing::warn!(
+                database,
                 pool.active = self.active,
                 pool.max = self.max,
                 pool.waiting = self.waiting,

@@ -22,6 +22,10 @@ const MAINTENANCE: Duration = Duration::from_secs(30);
 /// Maximum time for which a transaction may be idle: a process that stops in a transaction must not keep its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
 
+/// Maximum time for which a request waits for a replica that does not reply: for a connection, or for the
+/// acknowledgement of what was sent.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Creates the pool, whose connections run as `role`. Opens no connection.
 ///
 /// Each new connection compares the epoch with the cluster, which another one may have replaced.
@@ -30,13 +34,6 @@ pub(crate) fn create(
     settings: &PoolSettings,
     role: Option<&str>,
 ) -> Result<Pool> {
-    let config = config(url, settings);
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = if url.uses_tls() {
-        Manager::from_config(config, MakeRustlsConnect::new(tls(settings)?), recycling)
-    } else {
-        Manager::from_config(config, NoTls, recycling)
-    };
     let session = format!("{}; {}", session_sql(settings), roles::session_sql(role));
     let address = (url.clone(), settings.clone());
     let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
@@ -48,14 +45,61 @@ pub(crate) fn create(
             follow_cluster(client, &url, &settings).await.map_err(failed)
         })
     });
+    let timeouts = Timeouts {
+        wait: Some(settings.acquire),
+        create: Some(settings.connect + settings.statement),
+        recycle: Some(settings.acquire),
+    };
+    build(config(url, settings), url.uses_tls(), settings, timeouts, prepare)
+}
+
+/// Creates the pool of a replica, whose transactions are read-only. What it cannot give in a short time is read from the
+/// primary instead, so that a request waits for neither a free connection nor a computer that does not reply.
+pub(crate) fn of_replica(
+    url: &DatabaseUrl,
+    settings: &PoolSettings,
+    role: Option<&str>,
+) -> Result<Pool> {
+    let mut config = config(url, settings);
+    let connect = settings.connect.min(REPLICA_PATIENCE);
+    config.connect_timeout(connect).tcp_user_timeout(settings.statement.min(REPLICA_PATIENCE));
+    let session = format!(
+        "{}; SET default_transaction_read_only = on; {}",
+        session_sql(settings),
+        roles::session_sql(role)
+    );
+    let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let session = session.clone();
+        Box::pin(async move {
+            client.batch_execute(&session).await.map_err(HookError::Backend)?;
+            roles::check(client).await.map_err(|e| HookError::message(e.to_string()))
+        })
+    });
+    let timeouts = Timeouts {
+        wait: Some(Duration::ZERO),
+        create: Some(connect + REPLICA_PATIENCE),
+        recycle: Some(REPLICA_PATIENCE),
+    };
+    build(config, url.uses_tls(), settings, timeouts, prepare)
+}
+
+fn build(
+    config: Config,
+    uses_tls: bool,
+    settings: &PoolSettings,
+    timeouts: Timeouts,
+    prepare: Hook,
+) -> Result<Pool> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = if uses_tls {
+        Manager::from_config(config, MakeRustlsConnect::new(tls(settings)?), recycling)
+    } else {
+        Manager::from_config(config, NoTls, recycling)
+    };
     Pool::builder(manager)
         .max_size(settings.max.max(1))
         .runtime(Runtime::Tokio1)
-        .timeouts(Timeouts {
-            wait: Some(settings.acquire),
-            create: Some(settings.connect + settings.statement),
-            recycle: Some(settings.acquire),
-        })
+        .timeouts(timeouts)
         .post_create(prepare)
         .build()
         .map_err(|e| StoreError::Internal(format!("PostgreSQL: {e}").into()))
@@ -134,14 +178,8 @@ pub(crate) async fn maintain(
         if pool.is_closed() {
             return;
         }
-        let size = pool.status().size;
-        let mut closable = size.saturating_sub(settings.min);
-        pool.retain(|_, metrics| {
-            let close = closable > 0 && metrics.last_used() >= settings.idle;
-            closable -= usize::from(close);
-            !close
-        });
-        counts.report(&pool).log();
+        close_unused(&pool, &settings);
+        counts.report(&pool).log(&url.to_string());
         // An unused pool would not notice a failover.
         if let Ok(client) = pool.get().await
             && let Err(e) = follow_cluster(&client, &url, &settings).await
@@ -151,6 +189,31 @@ pub(crate) async fn maintain(
         }
         fill(&pool, settings.min.min(settings.max)).await;
     }
+}
+
+/// Keeps the pool of a replica between its limits and logs its figures until it is closed.
+pub(crate) async fn maintain_replica(
+    pool: Pool,
+    name: String,
+    settings: PoolSettings,
+    counts: Arc<PoolCounts>,
+) {
+    let mut tick = tokio::time::interval(MAINTENANCE);
+    while !pool.is_closed() {
+        tick.tick().await;
+        close_unused(&pool, &settings);
+        counts.report(&pool).log(&format!("replica {name}"));
+    }
+}
+
+/// Closes connections above the minimum that are unused for long.
+fn close_unused(pool: &Pool, settings: &PoolSettings) {
+    let mut closable = pool.status().size.saturating_sub(settings.min);
+    pool.retain(|_, metrics| {
+        let close = closable > 0 && metrics.last_used() >= settings.idle;
+        closable -= usize::from(close);
+        !close
+    });
 }
 
 /// Opens connections until there are `min`.
@@ -174,20 +237,26 @@ async fn follow_cluster(client: &Client, url: &DatabaseUrl, settings: &PoolSetti
 
 /// Opens a connection as the user of the URL, outside the pool, for changes to schema, tenants and epochs.
 pub(crate) async fn owner(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Client> {
+    let failed = |e: tokio_postgres::Error| error::of(&e);
+    let client = connect(url, settings).await?;
+    client.batch_execute(&session_sql(settings)).await.map_err(failed)?;
+    Ok(client)
+}
+
+/// Opens a connection as the user of the URL, without settings of its session.
+pub(crate) async fn connect(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Client> {
     let config = config(url, settings);
     let failed = |e: tokio_postgres::Error| error::of(&e);
-    let client = if url.uses_tls() {
+    if url.uses_tls() {
         let tls = MakeRustlsConnect::new(tls(settings)?);
         let (client, connection) = config.connect(tls).await.map_err(failed)?;
         drop(tokio::spawn(connection));
-        client
+        Ok(client)
     } else {
         let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
         drop(tokio::spawn(connection));
-        client
-    };
-    client.batch_execute(&session_sql(settings)).await.map_err(failed)?;
-    Ok(client)
+        Ok(client)
+    }
 }
 
 /// Returns a connection from the pool.

@@ -108,6 +108,10 @@ pub struct PoolSettings {
     pub ca: Option<PathBuf>,
     /// Interval at which messages of other processes are read; `None`: they arrive by LISTEN.
     pub poll: Option<Duration>,
+    /// Hot standbys of the server; each has a pool of its own with the same limits.
+    pub replicas: Vec<DatabaseUrl>,
+    /// A replica that lacks more than the changes of this time is not used.
+    pub replica_max_lag: Duration,
 }
 
 impl Default for PoolSettings {
@@ -122,6 +126,8 @@ impl Default for PoolSettings {
             connect: Duration::from_secs(10),
             ca: None,
             poll: None,
+            replicas: Vec::new(),
+            replica_max_lag: Duration::from_secs(1),
         }
     }
 }

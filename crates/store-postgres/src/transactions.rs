@@ -3,8 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use carrel_store::{PoolUse, Result, StoreError, Transactions, TxJob};
-use deadpool_postgres::Object;
+use carrel_store::{Freshness, PoolUse, Result, StoreError, Transactions, TxJob};
+use deadpool_postgres::{Object, Pool};
 use tokio::runtime::Handle;
 
 use crate::{cluster::Cluster, error, monitor::PoolCounts, pool, tx::PgTx};
@@ -67,11 +67,21 @@ impl Transactions for PgTransactions {
     async fn read(&self, job: Box<dyn TxJob>) {
         let (pool, tenant) = (self.cluster.pool.clone(), self.tenant);
         let counts = Arc::clone(&self.cluster.counts);
+        let task =
+            self.cluster.handle.spawn(connect_and_run(pool, counts, tenant, job, Access::Read));
+        // If the task fails, the job was dropped, which closes the reply channel of the caller.
+        let _ = task.await;
+    }
+    fn has_replicas(&self) -> bool {
+        !self.cluster.replicas.is_empty()
+    }
+    async fn read_replica(&self, job: Box<dyn TxJob>, freshness: Freshness) {
+        let Some(replica) = self.cluster.replicas.choose() else { return self.read(job).await };
+        let (pool, tenant) = (self.cluster.pool.clone(), self.tenant);
+        let counts = Arc::clone(&self.cluster.counts);
         let task = self.cluster.handle.spawn(async move {
-            counts.acquire(&pool);
-            match pool::connection(&pool).await {
-                Ok(client) => run(client, counts, tenant, job, Access::Read).await,
-                Err(e) => job.finish(Err(e)),
+            if let Some(job) = replica.run(tenant, job, freshness).await {
+                connect_and_run(pool, counts, tenant, job, Access::Read).await;
             }
         });
         // If the task fails, the job was dropped, which closes the reply channel of the caller.
@@ -91,11 +101,7 @@ impl Transactions for PgTransactions {
         let counts = Arc::clone(&self.cluster.counts);
         // Not awaited: a write is finished even if the caller is cancelled.
         drop(self.cluster.handle.spawn(async move {
-            counts.acquire(&pool);
-            match pool::connection(&pool).await {
-                Ok(client) => run(client, counts, tenant, job, Access::Write).await,
-                Err(e) => job.finish(Err(e)),
-            }
+            connect_and_run(pool, counts, tenant, job, Access::Write).await;
             drop(started);
         }));
     }
@@ -107,6 +113,21 @@ pub(crate) enum Access {
     Write,
 }
 
+/// Waits for a connection to the primary, and runs a job on it.
+async fn connect_and_run(
+    pool: Pool,
+    counts: Arc<PoolCounts>,
+    tenant: i32,
+    job: Box<dyn TxJob>,
+    access: Access,
+) {
+    counts.acquire(&pool);
+    match pool::connection(&pool).await {
+        Ok(client) => run(client, counts, tenant, job, access).await,
+        Err(e) => job.finish(Err(e)),
+    }
+}
+
 async fn run(
     client: Object,
     counts: Arc<PoolCounts>,
@@ -116,8 +137,8 @@ async fn run(
 ) {
     let handle = Handle::current();
     let _ = tokio::task::spawn_blocking(move || {
-        let mut connection = Connection(Some(client));
-        let ended = match connection.0.as_ref() {
+        let mut connection = Connection::new(client);
+        let ended = match connection.client() {
             Some(client) => {
                 let begin = || PgTx::begin(client, &handle, &counts, tenant, access);
                 transaction(&handle, client, begin, job.as_mut(), access)
@@ -135,10 +156,17 @@ async fn run(
 
 /// A connection in use. Unless it is released, it is closed: its transaction may still be open, after an error or a
 /// panic.
-struct Connection(Option<Object>);
+pub(crate) struct Connection(Option<Object>);
 
 impl Connection {
-    fn release(&mut self) {
+    pub(crate) fn new(client: Object) -> Self {
+        Self(Some(client))
+    }
+    /// Returns the connection unless it was released.
+    pub(crate) fn client(&self) -> Option<&Object> {
+        self.0.as_ref()
+    }
+    pub(crate) fn release(&mut self) {
         drop(self.0.take());
     }
 }

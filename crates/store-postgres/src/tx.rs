@@ -2,17 +2,14 @@
 //!
 //! Texts that people typed may contain the character NUL, which PostgreSQL cannot store: `text` replaces it.
 
-use std::{
-    borrow::Cow,
-    cell::{Cell, RefCell},
-};
+use std::{borrow::Cow, cell::RefCell};
 
 use carrel_model::{BlobHash, UserId};
-use carrel_store::{Result, StoreError, facts, tx::FactTx};
+use carrel_store::{CatalogueState, Result, StoreError, facts, tx::FactTx};
 use deadpool_postgres::Object;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_postgres::{
-    Row,
+    Row, SimpleQueryMessage,
     types::{FromSql, ToSql},
 };
 use uuid::Uuid;
@@ -50,6 +47,8 @@ impl Lock {
 
 pub(crate) type Params<'a> = [&'a (dyn ToSql + Sync)];
 
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// Returns the statement that sets the tenant until the end of the transaction.
 pub(crate) fn set_tenant_sql(tenant: i32) -> String {
     format!("SET LOCAL carrel.tenant = '{tenant}'")
@@ -63,8 +62,8 @@ pub(crate) struct PgTx<'c> {
     tenant: i32,
     access: Access,
     locks: RefCell<Vec<Lock>>,
-    /// A statement failed, so PostgreSQL commits nothing.
-    has_failed: Cell<bool>,
+    /// The error of a statement that failed: PostgreSQL commits nothing.
+    failure: RefCell<Option<StoreError>>,
     /// The learner whose row is locked, with values that are written at the end.
     pub(crate) learner: RefCell<Option<Learner>>,
 }
@@ -79,21 +78,55 @@ impl<'c> PgTx<'c> {
         access: Access,
     ) -> Result<Self> {
         let begin = match access {
-            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Access::Read => BEGIN_READ,
             Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
         let sql = format!("{begin}; {}", set_tenant_sql(tenant));
         handle.block_on(client.batch_execute(&sql)).map_err(|e| error::of(&e))?;
-        Ok(Self {
+        Ok(Self::new(client, handle, counts, tenant, access))
+    }
+    /// Begins a read transaction of a tenant on a replica, and returns the catalogue that the transaction sees.
+    pub(crate) fn begin_on_replica(
+        client: &'c Object,
+        handle: &'c Handle,
+        counts: &'c PoolCounts,
+        tenant: i32,
+    ) -> Result<(Self, CatalogueState)> {
+        let [a, b, c] = CatalogueState::FACTS;
+        // In one round trip.
+        let sql = format!(
+            "{BEGIN_READ}; {}; SELECT name, value FROM server_fact WHERE name IN ('{a}', '{b}', '{c}')",
+            set_tenant_sql(tenant)
+        );
+        let found = handle.block_on(client.simple_query(&sql)).map_err(|e| error::of(&e))?;
+        let facts = found.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0)?, row.get(1)?)),
+            _ => None,
+        });
+        let state = CatalogueState::of(facts);
+        Ok((Self::new(client, handle, counts, tenant, Access::Read), state))
+    }
+    fn new(
+        client: &'c Object,
+        handle: &'c Handle,
+        counts: &'c PoolCounts,
+        tenant: i32,
+        access: Access,
+    ) -> Self {
+        Self {
             client,
             handle,
             counts,
             tenant,
             access,
             locks: RefCell::default(),
-            has_failed: Cell::new(false),
+            failure: RefCell::default(),
             learner: RefCell::default(),
-        })
+        }
+    }
+    /// Returns the error of a statement that failed.
+    pub(crate) fn failure(&self) -> Option<StoreError> {
+        self.failure.borrow().clone()
     }
     pub(crate) fn is_write(&self) -> bool {
         self.access == Access::Write
@@ -108,7 +141,7 @@ impl<'c> PgTx<'c> {
     /// If a statement failed: PostgreSQL would answer COMMIT with a roll-back.
     pub(crate) fn finish(&self) -> Result<()> {
         self.write_learner()?;
-        if self.has_failed.get() {
+        if self.failure.borrow().is_some() {
             let message = "not committed: a statement of the transaction failed".to_owned();
             return Err(StoreError::Internal(message.into()));
         }
@@ -116,8 +149,9 @@ impl<'c> PgTx<'c> {
     }
     fn result<T>(&self, result: Result<T, tokio_postgres::Error>) -> Result<T> {
         result.map_err(|e| {
-            self.has_failed.set(true);
-            error::of(&e)
+            let e = error::of(&e);
+            *self.failure.borrow_mut() = Some(e.clone());
+            e
         })
     }
     /// Runs a statement, and measures its duration.

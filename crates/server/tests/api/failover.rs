@@ -1,8 +1,6 @@
 //! A failover of PostgreSQL to a streaming standby in the middle of load, and the complete syncs that follow.
 
 use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -17,120 +15,13 @@ use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use super::{
+    cluster::{Postgres, wait_until},
     processes::{PATIENCE, PrintedLog, Process, Program, Rows, SETTINGS, join, reply_of},
     support::{NOW, TestServer, device, engine, fixture, push_body},
 };
-
-/// A PostgreSQL server in a temporary folder, reached by a socket in it. It is stopped when it is dropped.
-struct Postgres {
-    programs: PathBuf,
-    folder: tempfile::TempDir,
-    as_root: bool,
-}
-
-impl Postgres {
-    /// Returns `None` if the programs of PostgreSQL are not installed.
-    fn in_new_folder() -> Option<Self> {
-        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-        let programs = versions.map(|entry| entry.path().join("bin"));
-        let programs = programs.filter(|bin| bin.join("pg_basebackup").is_file()).max()?;
-        let user = Command::new("id").arg("-u").output().ok()?;
-        let postgres = Self {
-            programs,
-            folder: tempfile::tempdir().unwrap(),
-            as_root: user.stdout.trim_ascii() == b"0",
-        };
-        if postgres.as_root {
-            // PostgreSQL refuses to run as root.
-            let mut owner = Command::new("chown");
-            assert!(owner.arg("postgres").arg(postgres.folder()).status().unwrap().success());
-        }
-        Some(postgres)
-    }
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-    fn data(&self) -> PathBuf {
-        self.folder().join("data")
-    }
-    fn program(&self, name: &str) -> Command {
-        let program = self.programs.join(name);
-        let mut command = if self.as_root {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command.current_dir(self.folder()).stdout(Stdio::null());
-        command
-    }
-    fn control(&self, args: &[&str]) {
-        let mut control = self.program("pg_ctl");
-        control.args(args).arg("--silent").arg("--pgdata").arg(self.data());
-        assert!(control.stderr(Stdio::null()).status().unwrap().success(), "pg_ctl {args:?}");
-    }
-    fn start(&self) {
-        let options = format!(
-            "-k {} -c listen_addresses= -c fsync=off -c max_connections=100",
-            self.folder().display()
-        );
-        let log = self.folder().join("log");
-        self.control(&["start", "--wait", "--options", &options, "--log", log.to_str().unwrap()]);
-    }
-    fn primary() -> Option<Self> {
-        let primary = Self::in_new_folder()?;
-        let mut create = primary.program("initdb");
-        create.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]);
-        create.arg("--no-sync").arg("--pgdata").arg(primary.data());
-        assert!(create.status().unwrap().success());
-        primary.start();
-        Some(primary)
-    }
-    /// Returns a standby that receives what this server writes.
-    fn standby(&self) -> Self {
-        let standby = Self::in_new_folder().unwrap();
-        let mut copy = standby.program("pg_basebackup");
-        copy.arg("--host")
-            .arg(self.folder())
-            .args(["--username=postgres", "--write-recovery-conf"]);
-        copy.args(["--checkpoint=fast", "--no-sync", "--pgdata"]).arg(standby.data());
-        assert!(copy.status().unwrap().success());
-        standby.start();
-        standby
-    }
-    fn stop(&self) {
-        self.control(&["stop", "--mode=immediate"]);
-    }
-    async fn client(&self, database: &str) -> Client {
-        let address = format!("host={} user=postgres dbname={database}", self.folder().display());
-        let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let mut stop = self.program("pg_ctl");
-        stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(self.data());
-        let _ = stop.stderr(Stdio::null()).status();
-    }
-}
-
-/// Repeats a query until its only value is true: a change of another process is waited for.
-async fn wait_until(client: &Client, condition: &str) {
-    let check = async {
-        while !client.query_one(condition, &[]).await.unwrap().get::<_, bool>(0) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, check).await.unwrap_or_else(|_| panic!("{condition}"));
-}
 
 fn token_of(learner: usize) -> String {
     format!("token of learner {learner}")
@@ -264,7 +155,7 @@ impl Device {
     }
 }
 
-fn client_without_proxy() -> reqwest::Client {
+pub fn client_without_proxy() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -280,8 +171,7 @@ async fn a_failover_in_the_middle_of_load_loses_nothing() {
         eprintln!("skipped: pg_basebackup is not installed");
         return;
     };
-    let admin = primary.client("postgres").await;
-    admin.batch_execute("CREATE DATABASE school TEMPLATE template0 ENCODING 'UTF8'").await.unwrap();
+    primary.create_school().await;
     let standby = primary.standby();
     let url = format!(
         "host={},{} user=postgres dbname=school target_session_attrs=read-write",

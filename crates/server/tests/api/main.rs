@@ -15,6 +15,8 @@ mod assessments;
 mod auth;
 mod blobs;
 mod catalogue;
+#[cfg(unix)]
+mod cluster;
 mod courses;
 mod data_dir;
 mod enrolment_tokens;
@@ -44,6 +46,8 @@ mod postgres;
 mod processes;
 mod refusals;
 mod reports;
+#[cfg(unix)]
+mod replicas;
 mod restored;
 #[cfg(unix)]
 mod rolling_upgrade;
