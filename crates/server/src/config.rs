@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::{
     clock::{Clock, SystemClock},
+    database::Databases,
     store::{Engine, sqlite::SqliteEngine},
 };
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// The database engine.
     pub engine: Arc<dyn Engine>,
+    /// The databases that tenants name; clones share them.
+    pub databases: Arc<Databases>,
     pub settings: Settings,
     /// The metrics of this process, which its tenants share.
     pub metrics: Arc<Metrics>,
@@ -48,6 +51,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             clock: Arc::new(SystemClock),
             engine: Arc::new(SqliteEngine),
+            databases: Arc::default(),
             settings: Settings::default(),
             metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
             alerts: Arc::default(),

@@ -1,6 +1,11 @@
 //! The database of a data folder: SQLite in the folder, or a database of a PostgreSQL server.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
 
@@ -12,8 +17,8 @@ use crate::{
     tenants,
 };
 
-/// Environment variable with the URL of a PostgreSQL database. Other users of the computer can read the arguments of a
-/// process, but not its environment.
+/// Environment variable with the URL of a PostgreSQL database; with `_NAME` after it, of a database that tenants name.
+/// Other users of the computer can read the arguments of a process, but not its environment.
 pub const URL_VARIABLE: &str = "CARREL_DATABASE_URL";
 
 /// Environment variable with the URLs of replicas, separated by spaces.
@@ -36,11 +41,61 @@ pub fn config(
 ) -> Result<Config, Error> {
     let data_dir = data_dir.into();
     let engine = engine(None, &settings)?;
-    let engine = match tenants::name_of(&data_dir) {
-        Some(name) => engine.for_tenant(&name),
-        None => engine,
-    };
-    Ok(Config { engine, settings, ..Config::new(data_dir) })
+    let config = Config { engine, settings, ..Config::new(&data_dir) };
+    Ok(match tenants::name_of(&data_dir) {
+        Some(name) => {
+            let database = tenants::settings_of(&data_dir)?.database;
+            Config { engine: engine_of(&config, &name, database.as_deref())?, ..config }
+        }
+        None => config,
+    })
+}
+
+/// Returns the engine of a tenant: in the database that it names, or in that of its server.
+///
+/// # Errors
+/// If the database is not known.
+pub(crate) fn engine_of(
+    server: &Config,
+    tenant: &str,
+    database: Option<&str>,
+) -> Result<Arc<dyn Engine>, Error> {
+    Ok(match database {
+        Some(name) => server.databases.engine(name, &server.settings)?.for_tenant(tenant),
+        None => server.engine.for_tenant(tenant),
+    })
+}
+
+/// The databases of tenants by name, besides that of the server. The tenants of one database share its connections.
+#[derive(Default)]
+pub struct Databases(Mutex<BTreeMap<String, Arc<dyn Engine>>>);
+
+impl Databases {
+    fn engine(&self, name: &str, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = known.get(name) {
+            return Ok(Arc::clone(engine));
+        }
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || !name.bytes().all(is_allowed) {
+            return Err(Error::Refused(format!(
+                "{name:?} cannot be the name of a database; hint: use letters a to z, digits and hyphens"
+            )));
+        }
+        let suffix = name.to_ascii_uppercase().replace('-', "_");
+        let variable = format!("{URL_VARIABLE}_{suffix}");
+        let url = std::env::var(&variable).ok().filter(|url| !url.is_empty()).ok_or_else(|| {
+            Error::Refused(format!(
+                "the database {name:?} is not known; hint: set {variable} to its URL"
+            ))
+        })?;
+        let mut settings = Settings { database_replicas: Vec::new(), ..settings.clone() };
+        set_replicas(&mut settings, Vec::new(), &format!("{REPLICAS_VARIABLE}_{suffix}"));
+        let engine: Arc<dyn Engine> =
+            Arc::new(PostgresEngine::new(checked(&url)?, pool_settings(&settings)?));
+        known.insert(name.to_owned(), Arc::clone(&engine));
+        Ok(engine)
+    }
 }
 
 /// Environment variable with the URL of the database to which a server is moved.
@@ -61,7 +116,13 @@ pub fn config_of_move(from: &Config, into: &Path, url: Option<&str>) -> Result<C
         Some(url) => Arc::new(PostgresEngine::new(checked(url)?, pool_settings(&from.settings)?)),
     };
     let engine = match tenants::name_of(into) {
-        Some(name) => new.for_tenant(&name),
+        Some(name) => {
+            // The new database has no name.
+            if url.is_some() {
+                tenants::set_database(into, None)?;
+            }
+            new.for_tenant(&name)
+        }
         None => new,
     };
     Ok(Config { engine, data_dir: into.to_owned(), ..from.clone() })

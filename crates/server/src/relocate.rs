@@ -32,6 +32,11 @@ pub struct Moved {
 /// `Refused` if a server is running on one of the folders, or `to` already has a server; `Damaged` if the moved tables
 /// are not equal. Then `from` is unchanged, and can be used or moved again.
 pub fn relocate(from: &Config, to: &Config) -> Result<Moved, Error> {
+    relocate_with(from, to, false)
+}
+
+/// Like `relocate`; with `replace`, what the database and folder of `to` have is copied aside and replaced.
+pub(crate) fn relocate_with(from: &Config, to: &Config, replace: bool) -> Result<Moved, Error> {
     let now_ms = from.clock.now_ms();
     let _lock = lock(&from.data_dir, false)?;
     fs::create_dir_all(&to.data_dir).map_err(io("create", &to.data_dir))?;
@@ -43,7 +48,7 @@ pub fn relocate(from: &Config, to: &Config) -> Result<Moved, Error> {
         let name = blob_place::MARKER;
         copy_file(&from.data_dir.join(name), &to.data_dir.join(name))?;
     }
-    let options = restore::Options { keep_epoch: true, ..restore::Options::default() };
+    let options = restore::Options { keep_epoch: true, replace, ..restore::Options::default() };
     restore::restore(to.engine.as_ref(), &copied, &to.data_dir, options, now_ms)?;
     for name in [fonts::FOLDER, OFFERED_FOLDER] {
         copy_folder(&from.data_dir.join(name), &to.data_dir.join(name))?;

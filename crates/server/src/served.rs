@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{Router, http::StatusCode};
+use axum::Router;
+use carrel_model::ErrorCode;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
     folders::lock,
     http::{
         self, App,
-        api_error::ApiError,
         tenants::{CurrentRouters, Routers},
     },
     jobs::JobRunner,
@@ -35,9 +35,6 @@ pub(crate) struct Served {
     jobs: Option<JoinHandle<()>>,
     lock: Option<std::fs::File>,
 }
-
-/// Time after which a request to a tenant that is being opened is repeated.
-const BUSY_MS: u64 = 2_000;
 
 /// What the tenants of a process share (`DataDir::app_with`).
 #[derive(Clone)]
@@ -98,27 +95,40 @@ pub(crate) struct ServedTenants {
     config: Config,
     common: Common,
     routers: CurrentRouters,
+    /// For requests to a tenant that is not open: the server's own data would be that of another school.
+    unavailable: Router,
     tenants: Mutex<BTreeMap<String, Opened>>,
     /// Held by a refresh, of which there is one at a time. The last problem, so that it is logged once.
     refreshing: tokio::sync::Mutex<String>,
 }
 
 impl ServedTenants {
-    /// Opens all tenants of a server that starts.
+    /// Opens all tenants of a server that starts. One whose database cannot be reached is opened by a later refresh.
     ///
     /// # Errors
-    /// If one of them cannot be opened.
-    pub fn open(config: &Config, server: Router, common: Common) -> Result<Arc<Self>, Error> {
+    /// If one of them cannot be opened for another reason.
+    pub fn open(server: &Served, common: Common) -> Result<Arc<Self>, Error> {
         let (by_name, by_host) = (HashMap::new(), HashMap::new());
+        let config = &server.data.config;
+        let routers = Routers { server: server.router.clone(), by_name, by_host };
         let found = Self {
             config: config.clone(),
             common,
-            routers: CurrentRouters::new(Routers { server, by_name, by_host }),
+            routers: CurrentRouters::new(routers),
+            unavailable: http::unavailable(server.app.clone()),
             tenants: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
         };
         for tenant in enabled(config)? {
-            found.add(tenant)?;
+            let name = tenant.name.clone();
+            match found.add(tenant.clone()) {
+                Ok(()) => {}
+                Err(e) if e.code() == ErrorCode::Unavailable => {
+                    tracing::error!(tenant.name = name, error = %e, "not served until its database can be reached");
+                    found.all().insert(name, Opened { tenant, served: None });
+                }
+                Err(e) => return Err(Error::Refused(format!("tenant {name:?}: {e}"))),
+            }
         }
         found.route();
         Ok(Arc::new(found))
@@ -139,27 +149,22 @@ impl ServedTenants {
     }
 
     fn add(&self, tenant: Tenant) -> Result<(), Error> {
-        let config = tenants::config_of(&self.config, &tenant);
-        let mut served = Served::open(config, &self.common)
-            .map_err(|e| Error::Refused(format!("tenant {:?}: {e}", tenant.name)))?;
+        let config = tenants::config_of(&self.config, &tenant)?;
+        let mut served = Served::open(config, &self.common)?;
         served.start_jobs();
         self.all().insert(tenant.name.clone(), Opened { tenant, served: Some(served) });
         Ok(())
     }
 
-    /// Sends the requests that begin from now on to the tenants that are open. Those for a tenant that is opened again get
-    /// 503: the server's own data would be that of another school.
+    /// Sends the requests that begin from now on to the tenants that are open. Those for a tenant that is not get 503.
     fn route(&self) {
         let mut routers = Routers {
             server: self.routers.get().server.clone(),
             by_name: HashMap::new(),
             by_host: HashMap::new(),
         };
-        let unavailable = Router::new().fallback(|| async {
-            ApiError::of_status(StatusCode::SERVICE_UNAVAILABLE).retry_after(BUSY_MS)
-        });
         for (name, Opened { tenant, served }) in &*self.all() {
-            let router = served.as_ref().map_or(&unavailable, |served| &served.router);
+            let router = served.as_ref().map_or(&self.unavailable, |served| &served.router);
             for host in &tenant.settings.hosts {
                 routers.by_host.insert(tenants::normalized_host(host), router.clone());
             }
@@ -193,7 +198,7 @@ impl ServedTenants {
                             self.route();
                             tracing::info!(tenant.name = name, "serving a tenant");
                         }
-                        Err(e) => problems.push(e.to_string()),
+                        Err(e) => problems.push(format!("tenant {name:?}: {e}")),
                     }
                 }
             }

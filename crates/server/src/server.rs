@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use carrel_listener::{ConnectionLimits, Connections, Deadlines, Limits, Listener, Tls};
+use carrel_model::ErrorCode;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,7 @@ impl Server {
         let mut main = Served::open(config, &common)?;
         blob_place::check(&main.data).await?;
         let data = Arc::clone(&main.data);
-        let tenants = ServedTenants::open(&data.config, main.router.clone(), common)?;
+        let tenants = ServedTenants::open(&main, common)?;
         let address = data.config.listen;
         let listen_error = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;

@@ -24,11 +24,13 @@ pub enum TenantCommand {
         /// Name of the school or library; by default, the name of the tenant.
         #[arg(long)]
         title: Option<String>,
+        /// Name of its PostgreSQL database, whose URL is in CARREL_DATABASE_URL_NAME; by default, that of the server.
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
     },
     /// Stop serving a tenant. Its data is kept.
     Disable {
         name: String,
-        /// Data folder of the server.
         #[arg(long)]
         data: PathBuf,
     },
@@ -38,7 +40,21 @@ pub enum TenantCommand {
         #[arg(long)]
         data: PathBuf,
     },
-    /// List the tenants: name, hosts, data folder.
+    /// Move a tenant to another PostgreSQL database. The server must be stopped; the old folder and rows are kept.
+    Move {
+        name: String,
+        /// Data folder of the server.
+        #[arg(long)]
+        data: PathBuf,
+        /// Name of the new database, whose URL is in CARREL_DATABASE_URL_NAME; by default, that of the server.
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        /// Replace the rows of the tenant in the new database, which are copied aside: after it was there before, or an
+        /// interrupted move.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// List the tenants: name, hosts, data folder, database if it is not that of the server.
     List {
         #[arg(long)]
         data: PathBuf,
@@ -48,8 +64,9 @@ pub enum TenantCommand {
 /// Runs a command and prints its result.
 pub fn run(command: TenantCommand) -> Result<(), Error> {
     match command {
-        TenantCommand::Add { name, data, hosts, title } => {
-            let folder = tenants::add(&config_of(data)?, &name, &hosts, title.as_deref())?;
+        TenantCommand::Add { name, data, hosts, title, database } => {
+            let (title, database) = (title.as_deref(), database.as_deref());
+            let folder = tenants::add(&config_of(data)?, &name, &hosts, title, database)?;
             println!("added the tenant {name}; its data folder is {}", folder.display());
             println!("use this folder as --data of the other commands");
         }
@@ -61,15 +78,23 @@ pub fn run(command: TenantCommand) -> Result<(), Error> {
             tenants::set_disabled(&config_of(data)?, &name, false)?;
             println!("the tenant {name} is served again");
         }
+        TenantCommand::Move { name, data, database, replace } => {
+            let moved = tenants::move_to(&config_of(data)?, &name, database.as_deref(), replace)?;
+            println!(
+                "moved {name}: {} rows in {} tables, equal to the old ones, and {} blobs",
+                moved.rows, moved.tables, moved.blobs
+            );
+        }
         TenantCommand::List { data } => {
             let server = config_of(data)?;
             for tenant in tenants::list(&server.data_dir)? {
-                let folder = tenants::config_of(&server, &tenant).data_dir;
+                let folder = tenants::config_of(&server, &tenant)?.data_dir;
                 println!(
-                    "{:<20} {:<40} {}{}",
+                    "{:<20} {:<40} {} {}{}",
                     tenant.name,
                     tenant.settings.hosts.join(" "),
                     folder.display(),
+                    tenant.settings.database.as_deref().unwrap_or_default(),
                     if tenant.settings.disabled { " (disabled)" } else { "" }
                 );
             }

@@ -17,8 +17,10 @@ use serde::Deserialize;
 use crate::{
     config::{Config, Settings},
     data_dir::DataDir,
+    database,
     error::{Error, io},
-    folders::{copy_file, sync_dir, write_synced},
+    folders::{MOVED, copy_file, sync_dir, write_synced},
+    relocate::{Moved, relocate_with},
 };
 
 /// Folder of the tenants in a data folder.
@@ -46,6 +48,8 @@ pub struct TenantSettings {
     pub max_mib_per_learner: Option<u64>,
     /// Identity provider of the school; that of the server is not used.
     pub oidc: Option<OidcSettings>,
+    /// Name of the PostgreSQL database with the rows of the tenant; none: that of the server.
+    pub database: Option<String>,
     /// Mail server; by default that of the server, if the tenant has an `address` for the links in messages.
     pub mail: Option<MailSettings>,
 }
@@ -72,6 +76,13 @@ pub fn server_folder(tenant_dir: &Path) -> PathBuf {
     tenant_dir.join("..").join("..")
 }
 
+/// Reads the settings of the tenant with this data folder.
+pub(crate) fn settings_of(data_dir: &Path) -> Result<TenantSettings, Error> {
+    let file = data_dir.join(SETTINGS);
+    let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+    toml::from_str(&text).map_err(|e| Error::Refused(format!("{file:?}: {e}")))
+}
+
 /// Lists the tenants of a server by name.
 ///
 /// # Errors
@@ -91,10 +102,7 @@ pub fn list(data_dir: &Path) -> Result<Vec<Tenant>, Error> {
         if check_name(&name).is_err() || !file.is_file() {
             continue;
         }
-        let text = fs::read_to_string(&file).map_err(io("read", &file))?;
-        let settings: TenantSettings =
-            toml::from_str(&text).map_err(|e| Error::Refused(format!("{file:?}: {e}")))?;
-        tenants.push(Tenant { name, settings });
+        tenants.push(Tenant { name, settings: settings_of(&entry.path())? });
     }
     tenants.sort_by(|a, b| a.name.cmp(&b.name));
     let mut hosts: Vec<(String, &str)> = Vec::new();
@@ -122,6 +130,7 @@ pub fn add(
     name: &str,
     hosts: &[String],
     title: Option<&str>,
+    database: Option<&str>,
 ) -> Result<PathBuf, Error> {
     check_name(name)?;
     for host in hosts {
@@ -141,15 +150,23 @@ pub fn add(
             )));
         }
     }
+    database::engine_of(server, name, database)?;
     let mut table = toml::Table::new();
+    if let Some(database) = database {
+        table.insert("database".to_owned(), database.into());
+    }
     table.insert("name".to_owned(), title.unwrap_or(name).into());
     table.insert(
         "hosts".to_owned(),
         hosts.iter().map(|host| normalized_host(host)).collect::<Vec<_>>().into(),
     );
     fs::create_dir_all(&folder).map_err(io("create", &folder))?;
-    let settings = TenantSettings { name: title.map(str::to_owned), ..TenantSettings::default() };
-    drop(DataDir::open(config_of(server, &Tenant { name: name.to_owned(), settings }))?);
+    let settings = TenantSettings {
+        name: title.map(str::to_owned),
+        database: database.map(str::to_owned),
+        ..TenantSettings::default()
+    };
+    drop(DataDir::open(config_of(server, &Tenant { name: name.to_owned(), settings })?)?);
     replace_settings(&folder, &table)?;
     Ok(folder)
 }
@@ -188,15 +205,65 @@ fn replace_settings(folder: &Path, text: &dyn std::fmt::Display) -> Result<(), E
     sync_dir(folder)
 }
 
+/// Moves the data of a tenant to the database with this name, or to that of the server. The old folder is kept beside the
+/// new one, and the old rows in their database.
+///
+/// # Errors
+/// As `relocate`. `Refused` if there is no such tenant, or it is in this database.
+pub fn move_to(
+    server: &Config,
+    name: &str,
+    database: Option<&str>,
+    replace: bool,
+) -> Result<Moved, Error> {
+    let tenant = list(&server.data_dir)?.into_iter().find(|tenant| tenant.name == name);
+    let tenant = tenant.ok_or_else(|| Error::Refused(format!("there is no tenant {name:?}")))?;
+    if tenant.settings.database.as_deref() == database {
+        return Err(Error::Refused(format!("the tenant {name:?} is in this database already")));
+    }
+    let from = config_of(server, &tenant)?;
+    let folder = |prefix: &str| server.data_dir.join(FOLDER).join(format!(".{prefix}-{name}"));
+    let new = folder("moving");
+    let engine = database::engine_of(server, name, database)?;
+    let to = Config { engine, data_dir: new.clone(), ..from.clone() };
+    fs::create_dir_all(&new).map_err(io("create", &new))?;
+    copy_file(&from.data_dir.join(SETTINGS), &new.join(SETTINGS))?;
+    set_database(&new, database)?;
+    let moved = relocate_with(&from, &to, replace)?;
+    write_synced(&from.data_dir.join(MOVED), &from.data_dir.display().to_string())?;
+    let kept = folder(&format!("moved-{}", server.clock.now_ms()));
+    fs::rename(&from.data_dir, &kept).map_err(io("rename", &from.data_dir))?;
+    fs::rename(&new, &from.data_dir).map_err(io("rename", &new))?;
+    Ok(moved)
+}
+
+/// Writes the name of the database into the settings of a tenant; their other lines stay as they are.
+pub(crate) fn set_database(data_dir: &Path, database: Option<&str>) -> Result<(), Error> {
+    let file = data_dir.join(SETTINGS);
+    let text = fs::read_to_string(&file).map_err(io("read", &file))?;
+    // The keys before the first table are those of the tenant.
+    let tables =
+        text.lines().position(|line| line.trim_start().starts_with('[')).unwrap_or(usize::MAX);
+    let is_old = |line: &str| line.split('=').next().is_some_and(|key| key.trim() == "database");
+    let mut lines: Vec<String> =
+        database.map(|name| format!("database = {name:?}")).into_iter().collect();
+    let others = text.lines().enumerate().filter(|(n, line)| *n >= tables || !is_old(line));
+    lines.extend(others.map(|(_, line)| line.to_owned()));
+    write_synced(&file, &(lines.join("\n") + "\n"))
+}
+
 /// Returns the configuration of a tenant of a server.
-pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
+///
+/// # Errors
+/// If the database of the tenant is not known.
+pub fn config_of(server: &Config, tenant: &Tenant) -> Result<Config, Error> {
     let (base, own) = (server.settings.clone(), tenant.settings.clone());
     let own_folder = |dir: &PathBuf| dir.join(FOLDER).join(&tenant.name);
     let backup_dir = base.backup_dir.as_ref().map(own_folder);
     let erasure_dir = base.erasure_dir.as_ref().map(own_folder);
-    Config {
+    Ok(Config {
         data_dir: server.data_dir.join(FOLDER).join(&tenant.name),
-        engine: server.engine.for_tenant(&tenant.name),
+        engine: database::engine_of(server, &tenant.name, own.database.as_deref())?,
         settings: Settings {
             name: own.name.unwrap_or_else(|| tenant.name.clone()),
             mail: own.mail.or(base.mail.filter(|_| own.address.is_some())),
@@ -212,7 +279,7 @@ pub fn config_of(server: &Config, tenant: &Tenant) -> Config {
             ..base
         },
         ..server.clone()
-    }
+    })
 }
 
 /// Copies the settings of a tenant to the folder to which it is moved. Does nothing for a server.
@@ -271,6 +338,21 @@ mod tests {
         {
             assert!(check_name(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_database_is_set_among_the_other_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(SETTINGS);
+        let old = "# Rivers School\nhosts = [\"a.example\"]\n\n[mail]\nhost = \"b\"\nsender = \"A <a@b>\"\n";
+        std::fs::write(&file, old).unwrap();
+        for database in [Some("south"), Some("north-2"), None] {
+            set_database(dir.path(), database).unwrap();
+            let settings = settings_of(dir.path()).unwrap();
+            assert_eq!(settings.database.as_deref(), database);
+            assert_eq!((&*settings.hosts[0], settings.mail.is_some()), ("a.example", true));
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), old);
     }
 
     #[test]

@@ -47,8 +47,10 @@ use std::{
     time::Duration,
 };
 
+use api_error::ApiError;
 use axum::{Router, http::StatusCode, middleware::from_fn};
 use carrel_bundle::OfferedPacks;
+use carrel_model::ErrorCode;
 use carrel_oidc::Provider;
 use tokio_util::sync::CancellationToken;
 use tower_http::{
@@ -199,6 +201,8 @@ pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 pub const MAX_HEADERS: usize = 100;
 /// Maximum size of a body as sent, in bytes. The size after decompression is limited where the body is read.
 const MAX_BODY: usize = 1024 * 1024;
+/// Interval at which it is tried to open data that cannot be opened.
+pub(crate) const REOPEN: Duration = Duration::from_secs(5);
 /// Time limit for receiving an uploaded package.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
@@ -235,6 +239,15 @@ pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
         .layer(from_fn(layers::weaken_tags))
         .layer(axum::middleware::from_fn_with_state(app.clone(), layers::finish))
         .with_state(app)
+}
+
+/// Returns a router that replies with 503: the data could not be opened yet. `app`: of the server.
+pub fn unavailable(app: App) -> Router {
+    let reply = |_: axum::extract::Request| async {
+        let detail = "the database cannot be reached";
+        ApiError::new(ErrorCode::Unavailable, detail).retry_after(REOPEN.as_millis() as u64)
+    };
+    Router::new().fallback(reply).layer(axum::middleware::from_fn_with_state(app, layers::finish))
 }
 
 /// Adds the limits of bodies and of the time for a request.

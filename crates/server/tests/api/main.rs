@@ -19,6 +19,8 @@ mod catalogue;
 mod cluster;
 mod courses;
 mod data_dir;
+#[cfg(unix)]
+mod databases;
 mod enrolment_tokens;
 #[cfg(unix)]
 mod failover;

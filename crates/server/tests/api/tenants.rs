@@ -1,6 +1,9 @@
 //! Tenants: two schools on one server with the same logins, courses and rows. None reaches what another has.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     body::Body,
@@ -53,12 +56,13 @@ pub fn schools() -> Schools {
     };
     let mut server = TestServer { dir, ..open(config.clone()) };
     let host = ["Rivers.Example".to_owned()];
-    tenants::add(&config, "rivers", &host, Some("Rivers School")).unwrap();
-    tenants::add(&config, "hills", &[], None).unwrap();
+    tenants::add(&config, "rivers", &host, Some("Rivers School"), None).unwrap();
+    tenants::add(&config, "hills", &[], None, None).unwrap();
     let listed = tenants::list(&config.data_dir).unwrap();
     assert_eq!(listed.iter().map(|t| &*t.name).collect::<Vec<_>>(), ["hills", "rivers"]);
     let [hills, rivers] =
-        [&listed[0], &listed[1]].map(|tenant| open(tenants::config_of(&config, tenant)));
+        [&listed[0], &listed[1]].map(|tenant| open(tenants::config_of(&config, tenant).unwrap()));
+    let opened = |tenant: &TestServer| Arc::new(OnceLock::from(tenant.router.clone()));
     let by_name = [("rivers", &rivers), ("hills", &hills)];
     server.router = router(CurrentRouters::new(Routers {
         server: server.router.clone(),
@@ -274,7 +278,7 @@ fn a_tenant_is_added_once_with_a_valid_name_and_a_free_host() {
     drop(DataDir::open(config.clone()).unwrap());
     let add = |name: &str, host: &str| {
         let hosts: Vec<String> = if host.is_empty() { vec![] } else { vec![host.to_owned()] };
-        tenants::add(&config, name, &hosts, None).map_err(|e| e.to_string())
+        tenants::add(&config, name, &hosts, None, None).map_err(|e| e.to_string())
     };
     let folder = add("rivers", "rivers.example").unwrap();
     // Commands find the tenant by its folder.
