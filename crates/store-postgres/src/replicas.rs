@@ -81,7 +81,7 @@ impl Replicas {
     pub(crate) fn choose(&self) -> Option<Arc<Replica>> {
         let used: Vec<_> = self.all.iter().filter(|r| r.is_used.load(Ordering::Acquire)).collect();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        used.get(index_of(turn, used.len())).map(|replica| Arc::clone(replica))
+        Some(Arc::clone(used.get(index_of(turn, used.len()))?))
     }
     pub(crate) fn close(&self) {
         self.all.iter().for_each(|replica| replica.pool.close());

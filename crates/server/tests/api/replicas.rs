@@ -125,7 +125,7 @@ async fn catalogue_and_reports_are_read_from_both_replicas() {
         ("/api/stories", "", "FROM publication c"),
         ("/api/courses/how-rivers-work", &noor.access_token, "FROM publication WHERE"),
         ("/api/courses/how-rivers-work/manifest", "", "FROM publication WHERE"),
-        ("/api/v1/admin/people", &ada.token, "ORDER BY a.login_key LIMIT"),
+        ("/api/v1/admin/people", &ada.token, "WHERE a.login_key >"),
         ("/api/v1/admin/classes", &ada.token, "FROM class"),
         ("/api/v1/admin/audit", &ada.token, "FROM audit"),
         (&courses_of_noor, &ada.token, "FROM kv"),
@@ -228,7 +228,7 @@ async fn a_change_of_the_catalogue_is_visible_at_once_although_no_replica_has_it
     // A replica that lacks changes of more than the maximum delay is not used for reports either.
     let strict = cluster.server(Duration::from_millis(500));
     let ada = strict.staff("ada", Rank::Administrator).await;
-    let people = "ORDER BY a.login_key LIMIT";
+    let people = "WHERE a.login_key >";
     let before = cluster.logged(people);
     for _ in 0..4 {
         let page: Value = strict.get("/api/v1/admin/people", &ada.token).await.ok();
