@@ -22,6 +22,10 @@ use super::{
 
 /// A table with at least this number of rows must not be read as a whole.
 const LARGE: f32 = 10_000.0;
+/// Major version of PostgreSQL whose plans are in the snapshot; another one may choose others. Three runs with this version
+/// gave the same shapes, although the statistics are made from samples. If a run differs without a change of tables or
+/// statements, remove the snapshot: the rules about large tables are the test.
+const PLANNED_BY: i32 = 15;
 /// A page needs at most this number of rows that it does not return.
 const MAX_REMOVED: i64 = 10_000;
 
@@ -277,7 +281,13 @@ async fn no_request_reads_a_large_table_as_a_whole() {
         writeln!(text, "{path}").unwrap();
         found.difference(&common).for_each(|lines| writeln!(text, "{lines}").unwrap());
     }
-    insta::assert_snapshot!("plans_of_lists", text);
+    let version = "SELECT current_setting('server_version_num')::int4 / 10000";
+    let version: i32 = query(&database, version)[0].get(0);
+    if version == PLANNED_BY {
+        insta::assert_snapshot!("plans_of_lists", text);
+    } else {
+        eprintln!("not compared with the plans of PostgreSQL {PLANNED_BY}:\n{text}");
+    }
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n\n"));
 }
 
