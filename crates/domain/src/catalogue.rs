@@ -1,5 +1,5 @@
-//! The catalogue as one reader sees it. What the reader may see, and the state of the catalogue, are read on the primary;
-//! lists, search and publications of at least this state on a replica, if the database has one.
+//! The catalogue as one reader sees it. What the reader may see, and the state of the catalogue, are read on the
+//! primary; lists, search and publications of at least this state on a replica, if the database has one.
 //!
 //! Not here: which courses a person may see (`courses`), changes of the catalogue (`publishing`).
 

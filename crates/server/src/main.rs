@@ -560,7 +560,8 @@ fn config_of(data: impl Into<PathBuf>) -> Result<Config, Error> {
 async fn copy_blobs(config: &Config, to_folder: bool) -> Result<(), Error> {
     let tenants = tenants::list(&config.data_dir)?;
     let all = tenants.iter().map(|tenant| tenants::config_of(config, tenant));
-    for config in std::iter::once(config.clone()).chain(all) {
+    for config in std::iter::once(Ok(config.clone())).chain(all) {
+        let config = config?;
         let copied = blob_place::copy(&config, to_folder).await?;
         println!(
             "{}: {} blobs copied ({} bytes), {} were there",

@@ -205,8 +205,8 @@ fn replace_settings(folder: &Path, text: &dyn std::fmt::Display) -> Result<(), E
     sync_dir(folder)
 }
 
-/// Moves the data of a tenant to the database with this name, or to that of the server. The old folder is kept beside the
-/// new one, and the old rows in their database.
+/// Moves the data of a tenant to the database with this name, or to that of the server. The old folder is kept beside
+/// the new one, and the old rows in their database.
 ///
 /// # Errors
 /// As `relocate`. `Refused` if there is no such tenant, or it is in this database.

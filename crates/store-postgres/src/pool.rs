@@ -53,8 +53,8 @@ pub(crate) fn create(
     build(config(url, settings), url.uses_tls(), settings, timeouts, prepare)
 }
 
-/// Creates the pool of a replica, whose transactions are read-only. What it cannot give in a short time is read from the
-/// primary instead, so that a request waits for neither a free connection nor a computer that does not reply.
+/// Creates the pool of a replica, whose transactions are read-only. What it cannot give in a short time is read from
+/// the primary instead, so that a request waits for neither a free connection nor a computer that does not reply.
 pub(crate) fn of_replica(
     url: &DatabaseUrl,
     settings: &PoolSettings,

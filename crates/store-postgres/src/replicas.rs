@@ -168,8 +168,8 @@ impl Replica {
         Some(job)
     }
 
-    /// Runs a job in a transaction. Returns false if the replica is not fresh enough, or if the job failed for a reason of
-    /// its own.
+    /// Runs a job in a transaction. Returns false if the replica is not fresh enough, or if the job failed for a reason
+    /// of its own.
     fn transaction(
         &self,
         handle: &Handle,

@@ -43,7 +43,8 @@ impl CatalogueState {
         }
         state
     }
-    /// Returns true if it contains every change that `other` contains. Revisions of different epochs cannot be compared.
+    /// Returns true if it contains every change that `other` contains. Revisions of different epochs cannot be
+    /// compared.
     pub fn is_at_least(&self, other: &Self) -> bool {
         self.epoch == other.epoch
             && self.revision >= other.revision
@@ -70,8 +71,8 @@ pub trait Transactions: Send + Sync {
     fn has_replicas(&self) -> bool {
         false
     }
-    /// Like `read`, on a replica of the database that is fresh enough, if there is one. If the job fails on a replica, it
-    /// is run again as by `read`.
+    /// Like `read`, on a replica of the database that is fresh enough, if there is one. If the job fails on a replica,
+    /// it is run again as by `read`.
     async fn read_replica(&self, job: Box<dyn TxJob>, _freshness: Freshness) {
         self.read(job).await;
     }

@@ -47,9 +47,9 @@ mod postgres;
 #[cfg(unix)]
 mod processes;
 mod refusals;
-mod reports;
 #[cfg(unix)]
 mod replicas;
+mod reports;
 mod restored;
 #[cfg(unix)]
 mod rolling_upgrade;

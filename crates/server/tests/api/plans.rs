@@ -22,9 +22,9 @@ use super::{
 
 /// A table with at least this number of rows must not be read as a whole.
 const LARGE: f32 = 10_000.0;
-/// Major version of PostgreSQL whose plans are in the snapshot; another one may choose others. Three runs with this version
-/// gave the same shapes, although the statistics are made from samples. If a run differs without a change of tables or
-/// statements, remove the snapshot: the rules about large tables are the test.
+/// Major version of PostgreSQL whose plans are in the snapshot; another one may choose others. Three runs with this
+/// version gave the same shapes, although the statistics are made from samples. If a run differs without a change of
+/// tables or statements, remove the snapshot: the rules about large tables are the test.
 const PLANNED_BY: i32 = 15;
 /// A page needs at most this number of rows that it does not return.
 const MAX_REMOVED: i64 = 10_000;
@@ -153,8 +153,8 @@ fn add_reads(node: &Value, large: &BTreeSet<String>, statement: &str, reads: &mu
     }
 }
 
-/// Adds the shape of a plan: a line for each node with its type, and its index or table. Costs and numbers of rows depend
-/// on the sample from which PostgreSQL makes its statistics.
+/// Adds the shape of a plan: a line for each node with its type, and its index or table. Costs and numbers of rows
+/// depend on the sample from which PostgreSQL makes its statistics.
 fn add_shape(node: &Value, depth: usize, lines: &mut String) {
     let text = |name: &str| node[name].as_str().unwrap_or_default();
     let subject = match text("Index Name") {

@@ -1,5 +1,5 @@
-//! Read replicas: what may be some time old is read from standbys of PostgreSQL. What a client reads of the catalogue is
-//! never older than what it could have read on the primary.
+//! Read replicas: what may be some time old is read from standbys of PostgreSQL. What a client reads of the catalogue
+//! is never older than what it could have read on the primary.
 
 use std::{
     path::Path,
