@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
     net::TcpStream,
     sync::{Mutex, OwnedMutexGuard},
     time::Instant,
@@ -39,9 +39,26 @@ pub(crate) struct Shared {
     state: Arc<Mutex<State>>,
 }
 
+type Connection = BufStream<Box<dyn Stream>>;
+
+/// The expected form of a reply.
+#[derive(Clone, Copy)]
+enum Form {
+    Numbers,
+    /// At most this number of bytes, or nothing.
+    Value(usize),
+    Done,
+}
+
+enum Reply {
+    Numbers([i64; 2]),
+    Value(Option<Vec<u8>>),
+    Done,
+}
+
 #[derive(Default)]
 pub(crate) struct State {
-    stream: Option<BufStream<Box<dyn Stream>>>,
+    stream: Option<Connection>,
     failed: Option<Instant>,
 }
 
@@ -84,12 +101,43 @@ impl State {
         key: &str,
         arguments: &[i64],
     ) -> Result<[i64; 2]> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let mut command = vec!["EVAL".as_bytes(), script.as_bytes(), b"1", key.as_bytes()];
+        command.extend(arguments.iter().map(String::as_bytes));
+        match self.run(address, &command, Form::Numbers).await? {
+            Reply::Numbers(found) => Ok(found),
+            _ => Err(other_form()),
+        }
+    }
+    /// Returns the value of a key, or `None` if there is none. A value over `max` bytes is an error.
+    pub(crate) async fn get(
+        &mut self,
+        address: &Address,
+        key: &str,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        match self.run(address, &[b"GET", key.as_bytes()], Form::Value(max)).await? {
+            Reply::Value(found) => Ok(found),
+            _ => Err(other_form()),
+        }
+    }
+    /// Sets the value of a key for some time.
+    pub(crate) async fn set(
+        &mut self,
+        address: &Address,
+        key: &str,
+        value: &[u8],
+        ttl_ms: u64,
+    ) -> Result<()> {
+        let ttl = ttl_ms.to_string();
+        let command = [b"SET", key.as_bytes(), value, b"PX", ttl.as_bytes()];
+        self.run(address, &command, Form::Done).await.map(drop)
+    }
+    /// Sends a command and reads its reply, unless the last one failed a moment ago.
+    async fn run(&mut self, address: &Address, command: &[&[u8]], form: Form) -> Result<Reply> {
         if self.failed.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(Error::new(ErrorKind::NotConnected, "it did not reply a moment ago"));
         }
-        let mut command =
-            vec!["EVAL".to_owned(), script.to_owned(), "1".to_owned(), key.to_owned()];
-        command.extend(arguments.iter().map(ToString::to_string));
         // Taken, so that a command that was cancelled in the middle closes the connection.
         let stream = self.stream.take();
         let work = async {
@@ -97,8 +145,8 @@ impl State {
                 Some(stream) => stream,
                 None => connect(address).await?,
             };
-            send(&mut stream, &command).await?;
-            let reply = numbers(&mut stream).await?;
+            send(&mut stream, command).await?;
+            let reply = reply(&mut stream, form).await?;
             Ok::<_, Error>((stream, reply))
         };
         let ended = tokio::time::timeout(TIMEOUT, work).await;
@@ -116,7 +164,7 @@ impl State {
     }
 }
 
-async fn connect(address: &Address) -> Result<BufStream<Box<dyn Stream>>> {
+async fn connect(address: &Address) -> Result<Connection> {
     let stream: Box<dyn Stream> = if address.place.starts_with('/') {
         #[cfg(unix)]
         {
@@ -131,7 +179,8 @@ async fn connect(address: &Address) -> Result<BufStream<Box<dyn Stream>>> {
     };
     let mut stream = BufStream::new(stream);
     for command in &address.setup {
-        send(&mut stream, command).await?;
+        let parts: Vec<&[u8]> = command.iter().map(String::as_bytes).collect();
+        send(&mut stream, &parts).await?;
         if line(&mut stream).await? != "+OK" {
             return Err(invalid("it refuses the password or the database"));
         }
@@ -143,17 +192,50 @@ fn invalid(text: &str) -> Error {
     Error::new(ErrorKind::InvalidData, text)
 }
 
-async fn send(stream: &mut BufStream<Box<dyn Stream>>, command: &[String]) -> Result<()> {
-    let mut text = format!("*{}\r\n", command.len());
+fn other_form() -> Error {
+    invalid("its reply has another form")
+}
+
+async fn send(stream: &mut Connection, command: &[&[u8]]) -> Result<()> {
+    stream.write_all(format!("*{}\r\n", command.len()).as_bytes()).await?;
     for part in command {
-        text.push_str(&format!("${}\r\n{part}\r\n", part.len()));
+        stream.write_all(format!("${}\r\n", part.len()).as_bytes()).await?;
+        stream.write_all(part).await?;
+        stream.write_all(b"\r\n").await?;
     }
-    stream.write_all(text.as_bytes()).await?;
     stream.flush().await
 }
 
+async fn reply(stream: &mut Connection, form: Form) -> Result<Reply> {
+    Ok(match form {
+        Form::Numbers => Reply::Numbers(numbers(stream).await?),
+        Form::Value(max) => Reply::Value(value(stream, max).await?),
+        Form::Done if line(stream).await? == "+OK" => Reply::Done,
+        Form::Done => return Err(other_form()),
+    })
+}
+
+/// Reads a value of at most `max` bytes, or that there is none.
+async fn value(stream: &mut Connection, max: usize) -> Result<Option<Vec<u8>>> {
+    let head = line(stream).await?;
+    let length = head.strip_prefix('$').ok_or_else(other_form)?;
+    if length == "-1" {
+        return Ok(None);
+    }
+    let length: usize = length.parse().map_err(|_| other_form())?;
+    if length > max {
+        return Err(invalid("a value is too long"));
+    }
+    let mut bytes = vec![0; length + 2];
+    stream.read_exact(&mut bytes).await?;
+    if bytes.split_off(length) != b"\r\n" {
+        return Err(other_form());
+    }
+    Ok(Some(bytes))
+}
+
 /// Returns a line. An error of the server becomes an error.
-async fn line(stream: &mut BufStream<Box<dyn Stream>>) -> Result<String> {
+async fn line(stream: &mut Connection) -> Result<String> {
     let mut line = Vec::new();
     loop {
         let read = stream.fill_buf().await?;
@@ -178,15 +260,15 @@ async fn line(stream: &mut BufStream<Box<dyn Stream>>) -> Result<String> {
 }
 
 /// Reads an array of two numbers.
-async fn numbers(stream: &mut BufStream<Box<dyn Stream>>) -> Result<[i64; 2]> {
+async fn numbers(stream: &mut Connection) -> Result<[i64; 2]> {
     if line(stream).await? != "*2" {
-        return Err(invalid("its reply has another form"));
+        return Err(other_form());
     }
     let mut found = [0; 2];
     for number in &mut found {
         let text = line(stream).await?;
         let digits = text.strip_prefix(':').and_then(|digits| digits.parse().ok());
-        *number = digits.ok_or_else(|| invalid("its reply has another form"))?;
+        *number = digits.ok_or_else(other_form)?;
     }
     Ok(found)
 }

@@ -1,14 +1,19 @@
-//! Rate limits that several processes share in Redis or Valkey: one key for each limit and login, network or account.
+//! Redis or Valkey: rate limits that several processes share (one key for each limit and login, network or account), and
+//! values that are kept for some time.
 //!
-//! Not here: what happens if Redis does not reply (`carrel-server`, which then counts in each process).
+//! Not here: what happens if Redis does not reply (`carrel-server` then counts in each process, and
+//! `carrel-response-cache` computes the value).
 
 mod connection;
+mod values;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use carrel_store::{Burst, Counted, Result, SharedLimits, StoreError};
 use url::Url;
+
+pub use values::{MAX_VALUE_BYTES, RedisValues};
 
 use crate::connection::{Address, Shared};
 

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use carrel_redis::{RedisLimits, RedisUrl};
+use carrel_redis::{MAX_VALUE_BYTES, RedisLimits, RedisUrl, RedisValues};
 use carrel_store::{Burst, Counted, SharedLimits};
 
 const NOW: i64 = 1_790_000_000_000;
@@ -66,4 +66,51 @@ async fn two_processes_share_the_count_of_a_key() {
     assert!(a.take(BURST, "noor", NOW).await.is_err());
     a.refund(BURST, "noor");
     assert!(a.take(BURST, "noor", NOW).await.is_err());
+}
+
+#[tokio::test]
+async fn values_are_shared_and_expire() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut server) = start(folder.path()) else {
+        eprintln!("skipped: neither redis-server nor valkey-server is installed");
+        return;
+    };
+    let url =
+        RedisUrl::new(&format!("redis+unix://{}", folder.path().join("s").display())).unwrap();
+    let (a, b) = (RedisValues::new(&url), RedisValues::new(&url));
+    // The first command of each connection may take longer than a caller waits.
+    let get = async |values: &RedisValues, key: &str| loop {
+        if let Ok(found) = values.get(key.to_owned()).await {
+            return found;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(get(&b, "none").await, None);
+    let value: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    a.set("v".to_owned(), value.clone(), 60_000);
+    let found = loop {
+        if let Some(found) = get(&b, "v").await {
+            break found;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(found == value);
+    // Values that Redis would refuse, or that nobody could read, are not sent.
+    a.set("long".to_owned(), vec![0; MAX_VALUE_BYTES + 1], 60_000);
+    a.set("expired".to_owned(), vec![0], 0);
+    for key in ["long", "expired"] {
+        assert_eq!(get(&a, key).await, None, "{key}");
+    }
+    // A value lasts for its time.
+    a.set("short".to_owned(), b"x".to_vec(), 1);
+    while get(&a, "short").await.is_some() {}
+    server.kill().unwrap();
+    server.wait().unwrap();
+    // All connections find the end; then a pause begins, in which no command is sent.
+    for _ in 0..8 {
+        assert!(a.get("v".to_owned()).await.is_err());
+    }
+    let error = a.get("v".to_owned()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+    a.set("v".to_owned(), value, 60_000);
 }
