@@ -143,13 +143,13 @@ pub(crate) fn may_see(course: &CourseRow, viewer: Option<&ViewerRow>) -> bool {
     }
 }
 
-fn viewer(tx: &dyn Tx, user: Option<UserId>) -> Result<Option<ViewerRow>, StoreError> {
+pub(crate) fn viewer(tx: &dyn Tx, user: Option<UserId>) -> Result<Option<ViewerRow>, StoreError> {
     user.map_or(Ok(None), |user| tx.viewer(user))
 }
 
 /// Returns which publications a person finds in lists; `None`: nobody is signed in.
-pub(crate) fn audience(tx: &dyn Tx, user: Option<UserId>) -> Result<Audience, StoreError> {
-    Ok(match viewer(tx, user)? {
+pub(crate) fn audience(viewer: Option<ViewerRow>) -> Audience {
+    match viewer {
         Some(viewer) if viewer.is_administrator => Audience::Listed,
         Some(viewer) => {
             let ViewerRow { class_courses, enrolled, owned, .. } = viewer;
@@ -159,7 +159,7 @@ pub(crate) fn audience(tx: &dyn Tx, user: Option<UserId>) -> Result<Audience, St
             Audience::Reader(ids)
         }
         None => Audience::Reader(Vec::new()),
-    })
+    }
 }
 
 /// Returns true if the person may read a course of the catalogue. Takes no lock.

@@ -83,6 +83,8 @@ pub trait EventBus: Send + Sync + 'static {
     /// client can reconnect before the server detects the end of its last connection. Returns `None` if the sign-in has
     /// no open stream.
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
+    /// Returns the last reported revision of the catalogue, and the later ones.
+    fn catalogue(&self) -> watch::Receiver<u64>;
     /// Delivers the events of other processes, too, from now on.
     fn receive(&self) {}
 }
@@ -168,6 +170,9 @@ impl EventBus for EventHub {
         let catalogue = self.catalogue.subscribe();
         Some(Subscription { hub: self.clone(), user, id, events, catalogue })
     }
+    fn catalogue(&self) -> watch::Receiver<u64> {
+        self.catalogue.subscribe()
+    }
 }
 
 /// Event bus of a process that shares the database with others.
@@ -192,6 +197,9 @@ impl EventBus for SharedEvents {
     }
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
         self.hub.subscribe(user, sign_in)
+    }
+    fn catalogue(&self) -> watch::Receiver<u64> {
+        self.hub.catalogue()
     }
     fn receive(&self) {
         let hub = self.hub.clone();

@@ -1,17 +1,13 @@
 //! Named values stored in the database.
 
+pub(crate) use carrel_store::facts::increment;
+
 use crate::DomainResult;
 use crate::store::{CatalogueState, Store, StoreError, facts, tx::Tx};
 
 /// Increments the revision of the catalogue and returns it.
 pub(crate) fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
     increment(tx, facts::CATALOGUE)
-}
-
-pub(crate) fn increment(tx: &dyn Tx, fact: &'static str) -> Result<u64, StoreError> {
-    let revision = tx.fact(fact)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
-    tx.set_fact(fact, &revision.saturating_add(1).to_string())?;
-    Ok(revision.saturating_add(1))
 }
 
 /// Returns the state of the catalogue.

@@ -32,6 +32,7 @@ pub mod maintenance;
 pub mod people;
 pub mod publishing;
 pub mod push_validation;
+pub mod reply_state;
 pub mod retention;
 mod rosters;
 pub mod rows;

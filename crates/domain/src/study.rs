@@ -16,10 +16,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::store::{
-    Freshness, Listed, Store, StoreError,
+    Audience, Freshness, Listed, Store, StoreError,
     tx::{EnrolledCourse, Tx},
 };
-use crate::{DomainError, DomainResult, courses::sees};
+use crate::{
+    DomainError, DomainResult,
+    courses::{audience, may_see},
+};
 
 /// A course in which a learner is enrolled, or has requested to be, with the learner's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -78,6 +81,7 @@ fn learner_course(found: EnrolledCourse) -> DomainResult<LearnerCourse> {
 impl Store {
     /// Returns a page of the courses of a learner: the latest activity first and those without activity last, then the
     /// latest enrolment first. `course`: only this one. `is_report`: staff ask, who may get it as old as a replica is.
+    /// Also returns which courses the learner finds, on which titles depend.
     ///
     /// # Errors
     /// `NoAccount` if there is no such learner.
@@ -87,21 +91,23 @@ impl Store {
         course: Option<Slug>,
         (offset, limit): (u64, u32),
         is_report: bool,
-    ) -> DomainResult<Listed<LearnerCourse>> {
+    ) -> DomainResult<(Listed<LearnerCourse>, Audience)> {
         let list = move |tx: &dyn Tx| {
             tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
+            let viewer = tx.viewer(user)?;
             let Listed { items, total } =
                 tx.enrolled_courses(user, course.as_ref(), offset, limit)?;
             let mut visible = Vec::with_capacity(items.len());
             for item in items {
                 // A request for a course that the learner may not see tells nothing about it.
                 let is_enrolled = item.status == Some(DecisionStatus::Active);
-                let is_seen = is_enrolled || sees(tx, Some(user), &item.course)?;
+                let is_seen = is_enrolled
+                    || tx.course(&item.course)?.is_some_and(|c| may_see(&c, viewer.as_ref()));
                 let reply = item.reply.filter(|_| is_seen);
                 visible.push(learner_course(EnrolledCourse { reply, ..item })?);
             }
             let items = visible;
-            Ok::<_, DomainError>(Listed { items, total })
+            Ok::<_, DomainError>((Listed { items, total }, audience(viewer)))
         };
         if is_report {
             return self.read_replica("learner_courses", Freshness::Delayed, list).await;

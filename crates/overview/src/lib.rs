@@ -46,6 +46,11 @@ impl Today {
     pub fn at(at_ms: i64, off_min: i16, day_start_min: i32) -> Self {
         Self { day: study_day(at_ms, off_min.into(), day_start_min), off_min, day_start_min }
     }
+    /// Returns the end of the study day (UTC, ms since 1970).
+    pub fn end_ms(self) -> i64 {
+        let shift_min = i64::from(self.off_min) - i64::from(self.day_start_min);
+        (i64::from(self.day) + 1) * 86_400_000 - shift_min * 60_000
+    }
 }
 
 /// The rows of a learner from which an overview is computed.
@@ -221,6 +226,16 @@ mod tests {
     const NOON: i64 = 1_795_176_000_000;
     const HOUR: i64 = 3_600_000;
     const DAY: i64 = 24 * HOUR;
+
+    #[test]
+    fn a_study_day_ends_when_the_next_begins() {
+        for (off_min, day_start_min) in [(0, 0), (0, 240), (330, 240), (-720, 720), (840, 0)] {
+            let today = Today::at(NOON, off_min, day_start_min);
+            let end = today.end_ms();
+            assert_eq!(Today::at(end - 1, off_min, day_start_min), today);
+            assert_eq!(Today::at(end, off_min, day_start_min).day, today.day + 1);
+        }
+    }
 
     /// A session of one hour, this number of days before today.
     fn session(id: u128, item: &str, days_back: i64) -> Session {

@@ -7,7 +7,10 @@ use std::collections::HashSet;
 
 use carrel_model::{UserId, text};
 use carrel_roster::{ClassId, Person, State, email_address};
-use carrel_store::tx::{AuditRow, PersonKey, PersonRow, Tx};
+use carrel_store::{
+    facts,
+    tx::{AuditRow, PersonKey, PersonRow, Tx},
+};
 
 use crate::{
     EndedSignIn, PeopleError, Result, end_all,
@@ -226,6 +229,11 @@ pub fn set_email(tx: &dyn Tx, caller: Caller, id: UserId, text: &str, now_ms: i6
     audit(tx, caller, "person.email", id, &detail, now_ms)
 }
 
+/// Returns true if the account is the owner of a course, whose name the catalogue contains.
+pub(crate) fn owns_courses(tx: &dyn Tx, id: UserId) -> Result<bool> {
+    Ok(tx.viewer(id)?.is_some_and(|viewer| !viewer.owned.is_empty()))
+}
+
 /// Deletes an account with all its rows. Its id is kept as deleted, so that its devices cannot recreate it.
 ///
 /// # Errors
@@ -240,9 +248,13 @@ pub fn delete(
     let before = tx.administrators()?;
     require(tx, caller, Permission::ManageAccounts, Subject::Person(id))?;
     let found = get(tx, id)?;
+    let has_courses = owns_courses(tx, id)?;
     ended.extend(end_all(tx, id, now_ms)?);
     tx.delete_account(id, now_ms)?;
     keep_an_administrator(tx, before)?;
+    if has_courses {
+        facts::increment(tx, facts::CATALOGUE)?;
+    }
     // The details of earlier lines about the person were removed, because they contain names.
     let detail = serde_json::json!({ "role": found.rank.name() });
     audit(tx, caller, "person.delete", id, &detail, now_ms)
@@ -261,10 +273,14 @@ pub fn delete_again(
     if tx.is_deleted(id)? {
         return Ok(false);
     }
+    let has_courses = owns_courses(tx, id)?;
     if tx.person(PersonKey::Id(id))?.is_some() {
         ended.extend(end_all(tx, id, now_ms)?);
     }
     tx.delete_account(id, now_ms)?;
+    if has_courses {
+        facts::increment(tx, facts::CATALOGUE)?;
+    }
     let detail = serde_json::json!({ "again": true });
     audit(tx, Caller::COMMAND_LINE, "person.delete", id, &detail, now_ms)?;
     Ok(true)

@@ -24,7 +24,9 @@ use carrel_store::{
 use uuid::Uuid;
 
 use crate::{
-    EndedSignIn, PeopleError, Result, end_all, login_keys,
+    EndedSignIn, PeopleError, Result,
+    accounts::owns_courses,
+    end_all, login_keys,
     permissions::{Caller, Permission, Subject, rank_of_person, require},
     sign_ins::void_links,
 };
@@ -73,12 +75,15 @@ struct StoredPeople<'t> {
     now_ms: i64,
     /// Sign-ins that were ended.
     ended: RefCell<Vec<EndedSignIn>>,
+    /// People whose name was changed.
+    renamed: RefCell<Vec<UserId>>,
 }
 
 impl<'t> StoredPeople<'t> {
     fn new(tx: &'t dyn Tx, now_ms: i64) -> std::result::Result<Self, StoreError> {
         let tenant = tx.fact(facts::SERVER_ID)?.unwrap_or_default();
-        Ok(Self { tx, tenant, now_ms, ended: RefCell::default() })
+        let (ended, renamed) = Default::default();
+        Ok(Self { tx, tenant, now_ms, ended, renamed })
     }
 }
 
@@ -243,6 +248,9 @@ impl PeopleStore for StoredPeople<'_> {
         if has_other_address {
             void_links(self.tx, person.id)?;
         }
+        if before.as_ref().is_some_and(|before| before.name != person.name) {
+            self.renamed.borrow_mut().push(person.id);
+        }
         if before.is_some_and(|before| before.login != person.login) {
             self.tx.set_login(person.id, &person.login, &login_keys(&person.login))?;
         }
@@ -305,6 +313,17 @@ pub fn apply_batch(
     })?);
     applied.applied = number;
     ended.extend(people.ended.into_inner());
+    // Last, because the catalogue is locked after accounts. Searches of courses show the names of owners.
+    let renamed = people.renamed.into_inner();
+    if !renamed.is_empty() {
+        tx.fact(facts::CATALOGUE)?;
+        for id in renamed {
+            if owns_courses(tx, id)? {
+                facts::increment(tx, facts::CATALOGUE)?;
+                break;
+            }
+        }
+    }
     Ok(applied)
 }
 

@@ -129,9 +129,11 @@ pub struct Settings {
     /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
     /// times this number per login across all networks, and six times this number per network across all logins.
     pub login_attempts: u32,
-    /// Redis or Valkey in which several processes count failed sign-ins, registrations, codes and uploads; none: they count
-    /// in the database, if it is shared.
+    /// Redis or Valkey in which several processes count failed sign-ins, registrations, codes and uploads, and keep
+    /// replies; none: they count in the database, if it is shared.
     pub redis_url: Option<String>,
+    /// Memory of this process for replies that may be sent again, in MiB; 0: none are kept.
+    pub cache_mib: u64,
     /// Limits the requests of each learner, and of each network without a sign-in (docs/API.md, Limits).
     pub route_limits: bool,
     /// `/health` reports an error if the disk has less free space than this.
@@ -228,6 +230,7 @@ impl Default for Settings {
             database_ca: None,
             login_attempts: 10,
             redis_url: None,
+            cache_mib: 64,
             route_limits: true,
             min_free_disk_mib: 256,
             run_jobs: true,

@@ -10,6 +10,7 @@ use std::{
 
 use axum::Router;
 use carrel_model::ErrorCode;
+use carrel_response_cache::ResponseCache;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -41,6 +42,8 @@ pub(crate) struct Served {
 pub(crate) struct Common {
     pub passwords: Arc<Passwords>,
     pub admission: Arc<Admission>,
+    /// The response cache, unless it is switched off.
+    pub cache: Option<ResponseCache>,
 }
 
 impl Served {
@@ -50,11 +53,13 @@ impl Served {
         let lock = lock(&config.data_dir, config.engine.is_shared())?;
         let data = Arc::new(DataDir::open(config)?);
         data.events.receive();
-        let app = data.app_with(Arc::clone(&common.passwords), Arc::clone(&common.admission))?;
+        let (passwords, admission) = (Arc::clone(&common.passwords), Arc::clone(&common.admission));
+        let app = data.app_with(passwords, admission, common.cache.as_ref())?;
         let router = http::app(app.clone());
         Ok(Self { data, app, router, jobs: None, lock: Some(lock) })
     }
     pub fn start_jobs(&mut self) {
+        self.app.keep_warm();
         if self.data.config.settings.run_jobs {
             let runner = JobRunner::new(Arc::clone(&self.data));
             self.jobs = Some(tokio::spawn(runner.serve(self.app.stopping.clone())));

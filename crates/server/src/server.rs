@@ -5,7 +5,6 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use carrel_listener::{ConnectionLimits, Connections, Deadlines, Limits, Listener, Tls};
-use carrel_model::ErrorCode;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +58,7 @@ impl Server {
         let common = Common {
             passwords: Arc::new(Passwords::new()?),
             admission: Arc::new(Admission::new(config.settings.complete_syncs)),
+            cache: http::response_cache(&config.settings)?,
         };
         let mut main = Served::open(config, &common)?;
         blob_place::check(&main.data).await?;

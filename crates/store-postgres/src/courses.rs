@@ -23,6 +23,14 @@ const UPLOAD: &str =
     "SELECT id, user_id, name, notes, created_ms, state, progress, attempts, worker,
     lease_until_ms, course, report, error, hint, story FROM course_upload";
 
+/// The role of an account, the courses of its classes, those in which it is enrolled, and those that it owns.
+const VIEWER: &str = "SELECT 'account', role FROM account WHERE id = $1
+    UNION ALL SELECT 'class', c.id FROM
+        (SELECT DISTINCT jsonb_array_elements_text(c.courses::jsonb) AS id FROM membership m
+         JOIN class c ON c.id = m.class AND NOT c.archived WHERE m.user_id = $1) c
+    UNION ALL SELECT 'enrolled', course FROM decision WHERE user_id = $1 AND status = 'active'
+    UNION ALL SELECT 'owned', id FROM course WHERE owner = $1";
+
 /// Returns ids for a parameter.
 pub(crate) fn ids(courses: &[Slug]) -> Vec<&str> {
     courses.iter().map(Slug::as_str).collect()
@@ -100,12 +108,6 @@ fn upload(row: &Row) -> Result<UploadRow> {
         hint: get(row, 13)?,
         story: get(row, 14)?,
     })
-}
-
-impl PgTx<'_> {
-    fn slugs(&self, sql: &str, user: UserId) -> Result<Vec<Slug>> {
-        self.query(sql, &[&bytes(&user.0)])?.iter().map(|row| slug(row, 0)).collect()
-    }
 }
 
 impl CourseTx for PgTx<'_> {
@@ -243,21 +245,19 @@ impl CourseTx for PgTx<'_> {
         Ok(())
     }
     fn viewer(&self, user: UserId) -> Result<Option<ViewerRow>> {
-        let sql = "SELECT role FROM account WHERE id = $1";
-        let Some(row) = self.query_opt(sql, &[&bytes(&user.0)])? else { return Ok(None) };
-        Ok(Some(ViewerRow {
-            is_administrator: get::<&str>(&row, 0)? == "administrator",
-            class_courses: self.slugs(
-                "SELECT DISTINCT jsonb_array_elements_text(c.courses::jsonb) FROM membership m
-                 JOIN class c ON c.id = m.class AND NOT c.archived WHERE m.user_id = $1",
-                user,
-            )?,
-            enrolled: self.slugs(
-                "SELECT course FROM decision WHERE user_id = $1 AND status = 'active'",
-                user,
-            )?,
-            owned: self.slugs("SELECT id FROM course WHERE owner = $1", user)?,
-        }))
+        let (mut viewer, mut is_known) = (ViewerRow::default(), false);
+        for row in self.query(VIEWER, &[&bytes(&user.0)])? {
+            match get::<&str>(&row, 0)? {
+                "account" => {
+                    is_known = true;
+                    viewer.is_administrator = get::<&str>(&row, 1)? == "administrator";
+                }
+                "class" => viewer.class_courses.push(slug(&row, 1)?),
+                "enrolled" => viewer.enrolled.push(slug(&row, 1)?),
+                _ => viewer.owned.push(slug(&row, 1)?),
+            }
+        }
+        Ok(is_known.then_some(viewer))
     }
     fn blob_use(&self, hash: BlobHash) -> Result<BlobUse> {
         let mut found = BlobUse::default();

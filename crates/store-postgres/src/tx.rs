@@ -2,7 +2,11 @@
 //!
 //! Texts that people typed may contain the character NUL, which PostgreSQL cannot store: `text` replaces it.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use carrel_model::{BlobHash, UserId};
 use carrel_store::{CatalogueState, Result, StoreError, facts, tx::FactTx};
@@ -224,6 +228,14 @@ impl FactTx for PgTx<'_> {
             &[&name, &text(value)],
         )?;
         Ok(())
+    }
+    fn facts(&self, names: &[&'static str]) -> Result<Vec<Option<String>>> {
+        let sql = "SELECT name, value FROM server_fact WHERE name = ANY($1)";
+        let mut found = BTreeMap::new();
+        for row in self.query(sql, &[&names])? {
+            found.insert(get::<String>(&row, 0)?, get::<String>(&row, 1)?);
+        }
+        Ok(names.iter().map(|name| found.remove(*name)).collect())
     }
 }
 

@@ -17,10 +17,13 @@ use carrel_roster::ClassId;
 use utoipa::openapi::{RefOr, path::Paths, schema::Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use carrel_response_cache::ReplyKind;
+
 use super::{
     App,
     api_error::ApiError,
     extract::{Peer, SignedInUser},
+    reply_cache::{CacheRule, DependsOn, keep},
 };
 use crate::rate_limits::{Allowance, RouteLimit};
 
@@ -73,6 +76,8 @@ pub struct Entry {
     pub limit: Option<&'static RouteLimit>,
     /// The body is a package: it may be large, and receiving it may take long.
     pub is_upload: bool,
+    /// `None`: replies are not kept.
+    pub cache: Option<CacheRule>,
     handlers: MethodRouter<App>,
     pub paths: Paths,
     pub schemas: Vec<(String, RefOr<Schema>)>,
@@ -80,7 +85,12 @@ pub struct Entry {
 
 impl Entry {
     pub fn new(access: Access, (schemas, paths, handlers): UtoipaMethodRouter<App>) -> Self {
-        Self { access, limit: None, is_upload: false, handlers, paths, schemas }
+        Self { access, limit: None, is_upload: false, cache: None, handlers, paths, schemas }
+    }
+    /// Keeps the replies to GET.
+    #[must_use]
+    pub fn cached(self, kind: ReplyKind, depends_on: DependsOn) -> Self {
+        Self { cache: Some(CacheRule { kind, depends_on }), ..self }
     }
     /// Limits the requests of each caller.
     #[must_use]
@@ -97,14 +107,38 @@ impl Entry {
 /// Returns a router with these entries, each behind its guard.
 pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     let mut router = Router::new();
-    for Entry { access, limit, handlers, paths, .. } in entries {
+    for Entry { access, limit, cache, handlers, paths, .. } in entries {
         let limit = limit.filter(|_| app.settings.route_limits);
+        let handlers = with_cache(handlers, cache, app);
         let guarded = handlers.route_layer(from_fn_with_state((app.clone(), access, limit), guard));
         for path in paths.paths.keys() {
             router = router.route(path, guarded.clone());
         }
     }
     router
+}
+
+/// Returns a router with the entries whose replies are kept, without guards, to fill the cache.
+pub(super) fn without_guards(entries: Vec<Entry>, app: &App) -> Router<App> {
+    let mut router = Router::new();
+    for Entry { cache, handlers, paths, .. } in entries.into_iter().filter(|e| e.cache.is_some()) {
+        let handlers = with_cache(handlers, cache, app);
+        for path in paths.paths.keys() {
+            router = router.route(path, handlers.clone());
+        }
+    }
+    router
+}
+
+fn with_cache(
+    handlers: MethodRouter<App>,
+    cache: Option<CacheRule>,
+    app: &App,
+) -> MethodRouter<App> {
+    match cache.filter(|_| app.reply_cache.is_some()) {
+        Some(rule) => handlers.route_layer(from_fn_with_state((app.clone(), rule), keep)),
+        None => handlers,
+    }
 }
 
 /// Runs the handler if the caller has access and is below the limit of the route. The signed-in user is added to the

@@ -9,6 +9,7 @@ use carrel_people::{
     codes,
     permissions::{Permission, Rank, Reach},
 };
+use carrel_response_cache::{CacheFigures, TenantCache};
 use carrel_roster::{ClassId, ClassState, MemberRole, State as PersonState, state_name};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -336,6 +337,12 @@ pub async fn maintenance(
     caller: SignedInUser,
 ) -> Result<Reply<MaintenanceReports>, ApiError> {
     Ok(Reply(app.store.maintenance_reports(caller.rank).await?))
+}
+
+/// Returns figures of the response cache of the process that replies, since its start.
+#[utoipa::path(get, path = "/api/v1/admin/cache", tag = "admin", responses((status = 200, body = CacheFigures)))]
+pub async fn cache(State(app): State<App>) -> Reply<CacheFigures> {
+    Reply(app.reply_cache.as_ref().map_or_else(CacheFigures::none, TenantCache::figures))
 }
 
 /// Returns the latest 500 lines of the audit log, the latest first.

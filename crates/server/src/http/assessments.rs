@@ -20,7 +20,7 @@ use super::{
 use crate::domain::assessments::{Assessment, AssessmentResult, AssessmentResults, Submission};
 
 /// Reads the id of a path: `course/quiz`, with a dot or `%2F` between.
-fn item(id: &str) -> Result<ItemId, ApiError> {
+pub(super) fn item(id: &str) -> Result<ItemId, ApiError> {
     let item = ItemId::new(id.replace('.', "/")).ok();
     item.filter(|item| item.as_str().split('/').count() == 2).ok_or_else(unknown)
 }

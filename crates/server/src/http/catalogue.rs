@@ -22,6 +22,7 @@ use super::{
     App,
     api_error::ApiError,
     extract::{Path, Query, Reader},
+    reply_cache::seen_by,
 };
 use crate::{
     catalogue::page_json,
@@ -114,7 +115,8 @@ async fn list(
         ..Filter::default()
     };
     let found = view.list(kind, query.q.map(truncated).as_deref(), filter).await?;
-    Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
+    let reply = reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE);
+    Ok(seen_by(&view.audience).of(reply))
 }
 
 /// Returns a course with its outline.
@@ -198,7 +200,7 @@ pub async fn search(
     let Listed { items, total } = found;
     let body =
         serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
-    Ok(reply_with_tag(body, &tag, LIST_MAX_AGE))
+    Ok(seen_by(&view.audience).of(reply_with_tag(body, &tag, LIST_MAX_AGE)))
 }
 
 /// Returns a publication that the reader may see. The reply does not tell whether another one exists.

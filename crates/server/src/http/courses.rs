@@ -26,6 +26,7 @@ use super::{
     },
     extract::{Path, Query, Reader, SignedInUser},
     learner,
+    reply_cache::seen_by,
     sync::blocking,
 };
 use crate::{
@@ -116,7 +117,7 @@ pub async fn search_courses(
     });
     let items = hits.collect();
     let body = serde_json::to_string(&ListPage { items, page, page_size, total });
-    Ok(reply_with_tag(body.map_err(unreadable)?, &tag, LIST_MAX_AGE))
+    Ok(seen_by(&view.audience).of(reply_with_tag(body.map_err(unreadable)?, &tag, LIST_MAX_AGE)))
 }
 
 fn unreadable(e: serde_json::Error) -> ApiError {
@@ -255,10 +256,10 @@ pub(super) async fn learner_courses(
     let (page, page_size) = paging(query.page, query.page_size)?;
     let part = (u64::from(page - 1) * u64::from(page_size), page_size);
     let found = app.store.learner_courses(learner, course, part, is_report).await;
-    let Listed { items, total } = found.map_err(|e| match e {
+    let (Listed { items, total }, audience) = found.map_err(|e| match e {
         DomainError::NoAccount(id) => ApiError::not_found(format!("account {id} not found")),
         e => e.into(),
     })?;
     let body = serde_json::to_string(&ListPage { items, page, page_size, total });
-    Ok(json_text(body.map_err(unreadable)?, "no-store"))
+    Ok(seen_by(&audience).of(json_text(body.map_err(unreadable)?, "no-store")))
 }

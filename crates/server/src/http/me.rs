@@ -1,12 +1,17 @@
 //! The signed-in learner: profile, courses with progress, dashboard, and totals.
 
-use axum::{Json as Reply, extract::State, response::Response};
+use axum::{
+    Extension, Json as Reply,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use carrel_model::{
     Slug,
     lattice::date_of_day,
     wire::{ListPage, UserInfo},
 };
 use carrel_overview::{Overview, RootTime, SUMMARY_DAYS, Today};
+use carrel_response_cache::ValidUntil;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -161,11 +166,12 @@ pub async fn own_analytics(
     State(app): State<App>,
     caller: SignedInUser,
     Query(query): Query<AnalyticsQuery>,
-) -> Result<Reply<Analytics>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     checked_offset(query.off_min)?;
     let now_ms = app.clock.now_ms();
     let (today, overview) = app.store.overview(caller.user.id, query.off_min, now_ms).await?;
-    Ok(Reply(analytics(today, overview, now_ms)))
+    let valid_until = Extension(ValidUntil(today.end_ms()));
+    Ok((valid_until, Reply(analytics(today, overview, now_ms))))
 }
 
 /// Refuses an offset that no time zone has.

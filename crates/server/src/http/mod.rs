@@ -28,6 +28,7 @@ mod openapi;
 mod pages;
 mod passwords;
 mod progress;
+mod reply_cache;
 mod reports;
 mod roster_routes;
 pub mod routes;
@@ -52,6 +53,8 @@ use axum::{Router, http::StatusCode, middleware::from_fn};
 use carrel_bundle::OfferedPacks;
 use carrel_model::ErrorCode;
 use carrel_oidc::Provider;
+use carrel_redis::{RedisUrl, RedisValues};
+use carrel_response_cache::{ResponseCache, TenantCache};
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     compression::CompressionLayer, decompression::RequestDecompressionLayer,
@@ -119,22 +122,45 @@ pub struct State {
     /// The identity provider, if one is configured.
     pub oidc: Option<Arc<Provider>>,
     pub events: Arc<dyn EventBus>,
+    /// Kept replies; `None` if the cache is off.
+    pub reply_cache: Option<TenantCache>,
     pub stopping: CancellationToken,
+}
+
+/// Purpose of the key that separates the replies of servers and tenants, and authenticates those in Redis.
+const CACHE_CONTEXT: &str = "carrel 2026-12 response cache";
+
+/// Returns the cache of a process; `None` if it is off.
+///
+/// # Errors
+/// If the URL of Redis cannot be used.
+pub fn response_cache(settings: &Settings) -> Result<Option<ResponseCache>, Error> {
+    if settings.cache_mib == 0 {
+        return Ok(None);
+    }
+    let redis = settings.redis_url.as_deref().map(RedisUrl::new).transpose();
+    let redis = redis.map_err(|e| Error::Refused(e.to_string()))?;
+    let max_bytes = settings.cache_mib.saturating_mul(1024 * 1024);
+    Ok(Some(ResponseCache::new(max_bytes, redis.as_ref().map(RedisValues::new))))
 }
 
 impl DataDir {
     /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
         let admission = Admission::new(self.config.settings.complete_syncs);
-        self.app_with(Arc::new(Passwords::new()?), Arc::new(admission))
+        let cache = response_cache(&self.config.settings)?;
+        self.app_with(Arc::new(Passwords::new()?), Arc::new(admission), cache.as_ref())
     }
-    /// Like `app`, with what the tenants of a process share: threads that hash passwords, and the limit of complete
-    /// syncs.
+    /// Like `app`, with what the tenants of a process share: threads that hash passwords, the limit of complete syncs,
+    /// and the memory for replies.
     pub fn app_with(
         &self,
         passwords: Arc<Passwords>,
         admission: Arc<Admission>,
+        cache: Option<&ResponseCache>,
     ) -> Result<App, Error> {
+        let name = crate::tenants::name_of(&self.config.data_dir).unwrap_or_default();
+        let secret = || self.signer.derive_key(CACHE_CONTEXT, name.as_bytes());
         let limiters = ProcessRateLimiters(self.limits.clone());
         let settings = self.config.settings.clone();
         Ok(App(Arc::new(State {
@@ -163,6 +189,7 @@ impl DataDir {
             resets: limiters.limiter("password resets by login", RESET_WINDOW_MS, MAX_RESETS),
             oidc: oidc::provider(&settings)?,
             events: Arc::clone(&self.events),
+            reply_cache: cache.map(|cache| cache.for_tenant(secret())),
             stopping: CancellationToken::new(),
             settings,
         })))

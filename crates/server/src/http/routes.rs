@@ -4,12 +4,14 @@
 //! route are written once, at its handler.
 
 use axum::http::Method;
+use carrel_response_cache::ReplyKind;
 use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
     admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
-    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress, reports,
+    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress,
+    reply_cache::DependsOn, reports,
     roster_routes, sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
 };
 use crate::rate_limits::RouteLimit;
@@ -41,40 +43,77 @@ pub(super) fn table() -> Vec<Entry> {
             .limited(&RouteLimit::RESETS),
         Entry::new(SignedIn, routes!(auth::adopt)),
         Entry::new(SignedIn, routes!(learner::enter_code)).limited(&RouteLimit::CODES),
-        Entry::new(Catalogue, routes!(catalogue::courses)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(catalogue::course)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(catalogue::course_manifest)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(catalogue::courses))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::List, DependsOn::Audience),
+        Entry::new(Catalogue, routes!(catalogue::course))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::CourseMeta, DependsOn::Course),
+        Entry::new(Catalogue, routes!(catalogue::course_manifest))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::Course, DependsOn::Course),
         Entry::new(SignedIn, routes!(learner::enrol, learner::leave))
             .limited(&RouteLimit::REQUESTS),
-        Entry::new(Catalogue, routes!(courses::search_courses)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(courses::course_content)).limited(&RouteLimit::COURSES),
+        Entry::new(Catalogue, routes!(courses::search_courses))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::List, DependsOn::Counts),
+        Entry::new(Catalogue, routes!(courses::course_content))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::Course, DependsOn::Course),
         Entry::new(SignedIn, routes!(courses::enroll)).limited(&RouteLimit::REQUESTS),
         Entry::new(SelfOr(Permission::ViewLearners), routes!(courses::courses_of_learner))
-            .limited(&RouteLimit::REQUESTS),
-        Entry::new(Catalogue, routes!(catalogue::stories)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(catalogue::story)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(catalogue::story_manifest)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(catalogue::search)).limited(&RouteLimit::COURSES),
-        Entry::new(Catalogue, routes!(exercises::exercises_of_story)).limited(&RouteLimit::COURSES),
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Person),
+        Entry::new(Catalogue, routes!(catalogue::stories))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::List, DependsOn::Nothing),
+        Entry::new(Catalogue, routes!(catalogue::story))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::Story, DependsOn::Nothing),
+        Entry::new(Catalogue, routes!(catalogue::story_manifest))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::Story, DependsOn::Nothing),
+        Entry::new(Catalogue, routes!(catalogue::search))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::List, DependsOn::Audience),
+        Entry::new(Catalogue, routes!(exercises::exercises_of_story))
+            .limited(&RouteLimit::COURSES)
+            .cached(ReplyKind::Story, DependsOn::Nothing),
         Entry::new(Catalogue, routes!(blobs::blob)),
         Entry::new(Catalogue, routes!(dictionaries::dictionaries)).limited(&RouteLimit::COURSES),
-        Entry::new(SignedIn, routes!(me::profile)).limited(&RouteLimit::REQUESTS),
-        Entry::new(SignedIn, routes!(me::progress)).limited(&RouteLimit::REQUESTS),
-        Entry::new(SignedIn, routes!(me::dashboard)).limited(&RouteLimit::REQUESTS),
-        Entry::new(SignedIn, routes!(me::own_analytics)).limited(&RouteLimit::REQUESTS),
-        Entry::new(SignedIn, routes!(assessments::assessment)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(me::profile))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Profile, DependsOn::Account),
+        Entry::new(SignedIn, routes!(me::progress))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Courses),
+        Entry::new(SignedIn, routes!(me::dashboard))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Courses),
+        Entry::new(SignedIn, routes!(me::own_analytics))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Analytics, DependsOn::Rows),
+        Entry::new(SignedIn, routes!(assessments::assessment))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Assessment, DependsOn::Quiz),
         Entry::new(SignedIn, routes!(assessments::submit_assessment))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(assessments::assessment_results))
-            .limited(&RouteLimit::REQUESTS),
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Assessment, DependsOn::Quiz),
         Entry::new(SignedIn, routes!(vocabulary::vocabulary_progress))
-            .limited(&RouteLimit::REQUESTS),
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Rows),
         Entry::new(SignedIn, routes!(vocabulary::vocabulary_recommendations))
-            .limited(&RouteLimit::REQUESTS),
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Rows),
         Entry::new(SignedIn, routes!(learner::update_progress)).limited(&RouteLimit::REQUESTS),
         Entry::new(SelfOr(Permission::ViewLearners), routes!(learner::progress))
-            .limited(&RouteLimit::REQUESTS),
-        Entry::new(SignedIn, routes!(progress::own_progress)).limited(&RouteLimit::REQUESTS),
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::PersonInCourse),
+        Entry::new(SignedIn, routes!(progress::own_progress))
+            .limited(&RouteLimit::REQUESTS)
+            .cached(ReplyKind::Progress, DependsOn::Rows),
         Entry::new(SignedIn, routes!(sync::push)),
         Entry::new(SignedIn, routes!(sync::pull)),
         Entry::new(SignedIn, routes!(sync::epoch)),
@@ -110,6 +149,8 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ManageAccounts), routes!(monitoring::monitoring))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::maintenance))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::cache))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(roster_routes::import))
             .limited(&RouteLimit::UPLOADS),

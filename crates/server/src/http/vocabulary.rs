@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Reply, extract::State};
+use axum::{Extension, Json as Reply, extract::State, response::IntoResponse};
+use carrel_response_cache::ValidUntil;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,12 +29,13 @@ pub async fn vocabulary_progress(
     State(app): State<App>,
     caller: SignedInUser,
     Query(query): Query<AnalyticsQuery>,
-) -> Result<Reply<VocabularyProgress>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     checked_offset(query.off_min)?;
     let now_ms = app.clock.now_ms();
     let words = app.store.learner_words(caller.user.id, query.off_min, now_ms, MAX_WORD_ROWS);
     let words = words.await?;
-    Ok(Reply(blocking(move || words.progress()).await?))
+    let valid_until = Extension(ValidUntil(words.today.end_ms()));
+    Ok((valid_until, Reply(blocking(move || words.progress()).await?)))
 }
 
 /// Query string of `GET /api/vocabulary/recommendations`.
@@ -67,13 +69,14 @@ pub async fn vocabulary_recommendations(
     State(app): State<App>,
     caller: SignedInUser,
     Query(query): Query<RecommendationQuery>,
-) -> Result<Reply<Recommendations>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
     checked_offset(query.off_min)?;
     let user = caller.user.id;
     let now_ms = app.clock.now_ms();
     let words = app.store.learner_words(user, query.off_min, now_ms, MAX_WORD_ROWS).await?;
     let found = app.store.word_sources(user).await?;
+    let valid_until = Extension(ValidUntil(words.today.end_ms()));
     let blobs = Arc::clone(&app.blobs);
     let chosen = blocking(move || {
         let vocabularies = read_vocabularies(blobs.as_ref(), &found.sources)?;
@@ -83,5 +86,5 @@ pub async fn vocabulary_recommendations(
     let total = chosen.words.len() as u64;
     let first = (page as usize - 1).saturating_mul(page_size as usize);
     let items = chosen.words.into_iter().skip(first).take(page_size as usize).collect();
-    Ok(Reply(Recommendations { level: chosen.level, items, page, page_size, total }))
+    Ok((valid_until, Reply(Recommendations { level: chosen.level, items, page, page_size, total })))
 }

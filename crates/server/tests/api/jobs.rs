@@ -256,7 +256,10 @@ impl TestServer {
             passages: Vec::new(),
             ..now
         };
-        let write = self.data_dir.store.write("test", move |tx| tx.put_publication(&old, 1, 0));
+        let write = self.data_dir.store.write("test", move |tx| {
+            carrel_store::facts::increment(tx, carrel_store::facts::CATALOGUE)?;
+            tx.put_publication(&old, 1, 0)
+        });
         write.await.unwrap();
         let course: Value = self.get("/api/courses/how-rivers-work", "").await.ok();
         assert_eq!(course["title"], "?");

@@ -50,6 +50,7 @@ mod refusals;
 #[cfg(unix)]
 mod replicas;
 mod reports;
+mod reply_cache;
 mod restored;
 #[cfg(unix)]
 mod rolling_upgrade;

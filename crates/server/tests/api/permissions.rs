@@ -179,6 +179,7 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/classes", ["-", "+", "+", "+"]),
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/monitoring", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/cache", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/maintenance", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),

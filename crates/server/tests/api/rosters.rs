@@ -38,7 +38,7 @@ fn full() -> Options {
 }
 
 impl TestServer {
-    async fn import_roster(&self, text: &str, options: Options) -> AppliedRoster {
+    pub async fn import_roster(&self, text: &str, options: Options) -> AppliedRoster {
         let store = &self.data_dir.store;
         let comparison = store.compare_roster(file(text), options).await.unwrap();
         let verdict = comparison.summary.verdict(&Approval::default());

@@ -20,7 +20,7 @@ fn request(course: &str) -> Value {
 }
 
 impl TestServer {
-    async fn patch(&self, uri: &str, token: &str, body: &Value) -> super::support::Reply {
+    pub async fn patch(&self, uri: &str, token: &str, body: &Value) -> super::support::Reply {
         self.call(Method::PATCH, uri, token, Some(body)).await
     }
     async fn set_state(&self, token: &str, state: &str) -> StatusCode {
@@ -42,7 +42,7 @@ impl TestServer {
         totals
     }
     /// Adds the course to a class.
-    async fn add_course(&self, id: ClassId) {
+    pub async fn add_course(&self, id: ClassId) {
         let write = self.data_dir.store.write("test", move |tx| {
             let class = tx.class(ClassKey::Id(id))?.unwrap();
             tx.put_class(&Class { courses: vec!["how-rivers-work".parse().unwrap()], ..class })

@@ -75,6 +75,9 @@ impl FactTx for SqliteTx<'_> {
     fn set_fact(&self, name: &'static str, value: &str) -> Result<()> {
         set_fact(self, name, value)
     }
+    fn facts(&self, names: &[&'static str]) -> Result<Vec<Option<String>>> {
+        names.iter().map(|name| fact(self, name)).collect()
+    }
 }
 
 fn fact(conn: &Connection, name: &str) -> Result<Option<String>> {

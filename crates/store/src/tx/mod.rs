@@ -53,6 +53,8 @@ use super::Result;
 pub trait FactTx {
     fn fact(&self, name: &'static str) -> Result<Option<String>>;
     fn set_fact(&self, name: &'static str, value: &str) -> Result<()>;
+    /// Returns several facts, in the order of the names. Takes no locks.
+    fn facts(&self, names: &[&'static str]) -> Result<Vec<Option<String>>>;
 }
 
 /// All operations of a transaction.
