@@ -132,6 +132,12 @@ impl SubmissionRefusal {
     }
 }
 
+/// Reads the id of a path: `course/quiz`, with a dot or `%2F` between.
+pub fn item_of_path(id: &str) -> Option<ItemId> {
+    let item = ItemId::new(id.replace('.', "/")).ok();
+    item.filter(|item| item.as_str().split('/').count() == 2)
+}
+
 /// The newest version of a quiz.
 struct Newest {
     hash: BlobHash,

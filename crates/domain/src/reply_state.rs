@@ -8,11 +8,37 @@ use carrel_model::{Slug, UserId};
 
 use crate::{
     DomainResult,
+    assessments::item_of_path,
     courses::{audience, may_see, viewer},
     store::{Audience, Store, StoreError, facts, tx::Tx},
 };
 
-/// On what a reply depends besides the catalogue.
+/// On what a reply depends besides the catalogue and the address of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DependsOn {
+    /// Nothing.
+    Nothing,
+    /// The courses that the reader finds.
+    Audience,
+    /// The same, and the numbers of enrolled learners.
+    Counts,
+    /// Whether the reader sees the course `{id}`.
+    Course,
+    /// The caller's rows.
+    Rows,
+    /// The caller's rows, and the courses that the caller finds.
+    Courses,
+    /// The caller's rows, and whether the caller sees the course of the quiz `{id}`.
+    Quiz,
+    /// The rows of the person `{userId}`, and the courses that the person finds.
+    Person,
+    /// The rows of the person `{userId}`, and whether the person or the caller sees the course `{courseId}`.
+    PersonInCourse,
+    /// The account of the caller.
+    Account,
+}
+
+/// The parts of the state on which a reply depends besides the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StateQuery {
     /// On the courses that this reader finds; `Some(None)`: nobody is signed in.
@@ -23,6 +49,46 @@ pub struct StateQuery {
     pub learner: Option<UserId>,
     /// The reply is for readers of this course only: at least one of these must see it.
     pub course: Option<(Slug, Vec<Option<UserId>>)>,
+}
+
+impl StateQuery {
+    /// Returns what to read for a request. `reader`: the caller; `parameters`: those of the path. `None` for a request
+    /// without a valid parameter or caller.
+    pub fn of(
+        depends_on: DependsOn,
+        reader: Option<UserId>,
+        parameters: &[(&str, &str)],
+    ) -> Option<Self> {
+        let parameter = |name: &str| {
+            let found = parameters.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| *value)
+        };
+        let person = || parameter("userId")?.parse().ok().map(UserId);
+        let course = |name: &str| Slug::new(parameter(name)?).ok();
+        let mut query = Self::default();
+        match depends_on {
+            DependsOn::Nothing | DependsOn::Account => {}
+            DependsOn::Audience => query.audience_of = Some(reader),
+            DependsOn::Counts => (query.audience_of, query.counts) = (Some(reader), true),
+            DependsOn::Course => query.course = Some((course("id")?, vec![reader])),
+            DependsOn::Rows => query.learner = Some(reader?),
+            DependsOn::Courses => {
+                (query.learner, query.audience_of) = (Some(reader?), Some(reader));
+            }
+            DependsOn::Quiz => {
+                let root = Slug::new(item_of_path(parameter("id")?)?.root()).ok()?;
+                (query.learner, query.course) = (Some(reader?), Some((root, vec![reader])));
+            }
+            DependsOn::Person => {
+                (query.learner, query.audience_of) = (Some(person()?), Some(Some(person()?)));
+            }
+            DependsOn::PersonInCourse => {
+                query.learner = Some(person()?);
+                query.course = Some((course("courseId")?, vec![reader, query.learner]));
+            }
+        }
+        Some(query)
+    }
 }
 
 /// The state of the database on which a reply depends.

@@ -42,6 +42,7 @@ struct Inner {
     next: AtomicUsize,
     commands: Arc<Semaphore>,
     failed: Mutex<Option<Instant>>,
+    deadline: Duration,
 }
 
 /// A command that may be sent, and its connection.
@@ -85,12 +86,17 @@ impl Inner {
 impl RedisValues {
     /// Opens no connection.
     pub fn new(url: &RedisUrl) -> Self {
+        Self::with_deadline(url, DEADLINE)
+    }
+    /// Like `new`, with another maximum time for which a caller waits.
+    pub fn with_deadline(url: &RedisUrl, deadline: Duration) -> Self {
         Self(Arc::new(Inner {
             address: url.0.clone(),
             connections: std::array::from_fn(|_| Arc::default()),
             next: AtomicUsize::new(0),
             commands: Arc::new(Semaphore::new(MAX_COMMANDS)),
             failed: Mutex::new(None),
+            deadline,
         }))
     }
     fn command(&self) -> Result<Command> {
@@ -106,15 +112,15 @@ impl RedisValues {
     /// Returns the value of a key, or `None` if there is none.
     ///
     /// # Errors
-    /// If it does not arrive within 30 ms, if too many commands wait, and within a second after a failure.
+    /// If it does not arrive before the deadline, 30 ms by default, if too many commands wait, and within a second after a failure.
     pub async fn get(&self, key: String) -> Result<Option<Vec<u8>>> {
         // The command goes on without the caller: a new connection may take longer, and serves the next command.
         let task = tokio::spawn(self.command()?.get(key));
-        match tokio::time::timeout(DEADLINE, task).await {
+        match tokio::time::timeout(self.0.deadline, task).await {
             Ok(ended) => ended.map_err(Error::other)?,
             Err(_) => {
                 self.0.pause();
-                Err(Error::new(ErrorKind::TimedOut, "no reply within 30 ms"))
+                Err(Error::new(ErrorKind::TimedOut, "no reply before the deadline"))
             }
         }
     }

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use carrel_redis::{RedisUrl, RedisValues};
@@ -20,6 +21,8 @@ use tokio::{
 };
 
 const NOW: i64 = 1_790_000_000_000;
+/// On a slow machine, a reply of Redis may take longer than the cache waits by default.
+const PATIENCE: Duration = Duration::from_secs(60);
 const MIB: u64 = 1024 * 1024;
 const RESOURCE: &[&str] = &["/api/courses?page=1", ""];
 
@@ -139,7 +142,7 @@ fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
 
 fn with_redis(socket: &Path) -> TenantCache {
     let url = RedisUrl::new(&format!("redis+unix://{}", socket.display())).unwrap();
-    ResponseCache::new(MIB, Some(RedisValues::new(&url))).for_tenant([1; 32])
+    ResponseCache::new(MIB, Some(RedisValues::with_deadline(&url, PATIENCE))).for_tenant([1; 32])
 }
 
 /// Starts a server on a socket in the folder; `None` if none is installed.
@@ -176,6 +179,20 @@ async fn commands(socket: &Path, commands: &[&[&[u8]]]) -> String {
     last
 }
 
+/// Waits until Redis has a value that ends with this text, and returns its key.
+async fn written(socket: &Path, text: &str) -> String {
+    loop {
+        let keys = commands(socket, &[&[b"KEYS", b"carrel:reply:*"]]).await;
+        for key in keys.split("\r\n").filter(|line| line.starts_with("carrel:reply:")) {
+            let value = commands(socket, &[&[b"GET", key.as_bytes()]]).await;
+            if value.trim_end().ends_with(text) {
+                return key.to_owned();
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn processes_share_replies_in_redis() {
     let folder = tempfile::tempdir().unwrap();
@@ -185,42 +202,32 @@ async fn processes_share_replies_in_redis() {
         return;
     };
     let first = with_redis(&socket);
-    let mut state = 0;
-    // A new connection may be too late for the first replies.
-    let found = loop {
-        state += 1;
-        let name = state.to_string();
-        assert_eq!(ask(&first, ReplyKind::List, &name, NOW, "a").await, "miss a");
-        let other = with_redis(&socket);
-        let found = ask(&other, ReplyKind::List, &name, NOW, "b").await;
-        if found != "miss b" {
-            break (other, name, found);
-        }
-    };
-    let (other, name, origin) = found;
-    assert_eq!(origin, "redis a");
-    assert_eq!(ask(&other, ReplyKind::List, &name, NOW, "b").await, "memory a");
-    // The reply is not used after its time, whatever the clock of Redis is.
-    let later = with_redis(&socket);
-    assert_eq!(ask(&later, ReplyKind::List, &name, NOW + 600_000, "c").await, "miss c");
+    assert_eq!(ask(&first, ReplyKind::List, "1", NOW, "reply a").await, "miss reply a");
+    let key = written(&socket, "reply a").await;
+    let other = with_redis(&socket);
+    assert_eq!(ask(&other, ReplyKind::List, "1", NOW, "reply b").await, "redis reply a");
+    assert_eq!(ask(&other, ReplyKind::List, "1", NOW, "reply b").await, "memory reply a");
     // Another tenant does not find it.
     let url = RedisUrl::new(&format!("redis+unix://{}", socket.display())).unwrap();
-    let tenant = ResponseCache::new(MIB, Some(RedisValues::new(&url))).for_tenant([2; 32]);
-    assert_eq!(ask(&tenant, ReplyKind::List, &name, NOW, "d").await, "miss d");
+    let values = RedisValues::with_deadline(&url, PATIENCE);
+    let tenant = ResponseCache::new(MIB, Some(values)).for_tenant([2; 32]);
+    assert_eq!(ask(&tenant, ReplyKind::List, "1", NOW, "reply c").await, "miss reply c");
+    assert_ne!(written(&socket, "reply c").await, key);
+    // The reply is not used after its time, whatever the clock of Redis is.
+    let later = with_redis(&socket);
+    let end = NOW + 600_000;
+    assert_eq!(ask(&later, ReplyKind::List, "1", end, "reply d").await, "miss reply d");
+    assert_eq!(written(&socket, "reply d").await, key);
+
     // What others write is not used.
-    let list = commands(&socket, &[&[b"KEYS", b"carrel:reply:*"]]).await;
-    for key in list.split("\r\n").filter(|line| line.starts_with("carrel:reply:")) {
-        commands(&socket, &[&[b"SET", key.as_bytes(), b"{\"items\":[]}"]]).await;
-    }
+    commands(&socket, &[&[b"SET", key.as_bytes(), b"{\"items\":[]}"]]).await;
     let reader = with_redis(&socket);
-    assert_eq!(ask(&reader, ReplyKind::List, &name, NOW, "e").await, "miss e");
-    for key in list.split("\r\n").filter(|line| line.starts_with("carrel:reply:")) {
-        let wrong_type: &[&[&[u8]]] =
-            &[&[b"DEL", key.as_bytes()], &[b"LPUSH", key.as_bytes(), b"x"]];
-        commands(&socket, wrong_type).await;
-    }
+    assert_eq!(ask(&reader, ReplyKind::List, "1", end, "reply e").await, "miss reply e");
+    assert_eq!(written(&socket, "reply e").await, key);
+    let list: &[&[&[u8]]] = &[&[b"DEL", key.as_bytes()], &[b"LPUSH", key.as_bytes(), b"x"]];
+    commands(&socket, list).await;
     let reader = with_redis(&socket);
-    assert_eq!(ask(&reader, ReplyKind::List, &name, NOW, "f").await, "miss f");
+    assert_eq!(ask(&reader, ReplyKind::List, "1", end, "reply f").await, "miss reply f");
     assert_eq!(reader.figures().redis_failures, 1);
 
     // While Redis has all its memory in use, and after its end, replies are computed.
@@ -252,7 +259,8 @@ async fn a_redis_that_is_missing_silent_or_wrong_delays_no_reply_for_long() {
             open.push(stream);
         }
     });
-    let cache = with_redis(&silent);
+    let url = RedisUrl::new(&format!("redis+unix://{}", silent.display())).unwrap();
+    let cache = ResponseCache::new(MIB, Some(RedisValues::new(&url))).for_tenant([1; 32]);
     // The first request waits for the deadline; then nothing is sent for a while.
     for state in 0..100 {
         let state = state.to_string();
@@ -262,7 +270,7 @@ async fn a_redis_that_is_missing_silent_or_wrong_delays_no_reply_for_long() {
     assert!(accepted.load(Ordering::SeqCst) < 100);
 
     for garbage in ["-ERR no\r\n", "$5\r\nab", "$99999999999\r\n", "+OK\r\n", "\0\0\0", "*2\r\n"] {
-        let wrong = folder.path().join(format!("wrong {}", garbage.len()));
+        let wrong = folder.path().join(format!("wrong-{}", garbage.len()));
         let _ = std::fs::remove_file(&wrong);
         let listener = UnixListener::bind(&wrong).unwrap();
         tokio::spawn(async move {

@@ -23,9 +23,12 @@ use super::{
     App,
     api_error::ApiError,
     extract::{Peer, SignedInUser},
-    reply_cache::{CacheRule, DependsOn, keep},
+    reply_cache::{CacheRule, keep},
 };
-use crate::rate_limits::{Allowance, RouteLimit};
+use crate::{
+    domain::reply_state::DependsOn,
+    rate_limits::{Allowance, RouteLimit},
+};
 
 /// Access required to call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

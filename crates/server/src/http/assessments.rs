@@ -17,12 +17,12 @@ use super::{
     me::checked_offset,
     progress::id_of_request,
 };
-use crate::domain::assessments::{Assessment, AssessmentResult, AssessmentResults, Submission};
+use crate::domain::assessments::{
+    Assessment, AssessmentResult, AssessmentResults, Submission, item_of_path,
+};
 
-/// Reads the id of a path: `course/quiz`, with a dot or `%2F` between.
-pub(super) fn item(id: &str) -> Result<ItemId, ApiError> {
-    let item = ItemId::new(id.replace('.', "/")).ok();
-    item.filter(|item| item.as_str().split('/').count() == 2).ok_or_else(unknown)
+fn item(id: &str) -> Result<ItemId, ApiError> {
+    item_of_path(id).ok_or_else(unknown)
 }
 
 fn unknown() -> ApiError {

@@ -15,13 +15,16 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use carrel_model::{Slug, UserId, wire::CourseSummary};
+use carrel_model::wire::CourseSummary;
 use carrel_response_cache::{CacheableRequest, PresentState, ReplyKind, SeenBy, serve};
 use tower::ServiceExt as _;
 
-use super::{App, access, assessments, extract::SignedInUser, routes};
+use super::{App, access, extract::SignedInUser, routes};
 use crate::{
-    domain::{publishing::rendered_by, reply_state::StateQuery},
+    domain::{
+        publishing::rendered_by,
+        reply_state::{DependsOn, StateQuery},
+    },
     store::{Audience, Filter, Kind, ListOrder},
 };
 
@@ -30,31 +33,6 @@ const WARM_META: u32 = 50;
 const WARM_FULL: usize = 10;
 /// Time after a change of the catalogue in which more changes may follow.
 const SETTLE: Duration = Duration::from_millis(200);
-
-/// On what a reply depends besides the catalogue and the address of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DependsOn {
-    /// Nothing.
-    Nothing,
-    /// The courses that the reader finds.
-    Audience,
-    /// The same, and the numbers of enrolled learners.
-    Counts,
-    /// Whether the reader sees the course `{id}`.
-    Course,
-    /// The caller's rows.
-    Rows,
-    /// The caller's rows, and the courses that the caller finds.
-    Courses,
-    /// The caller's rows, and whether the caller sees the course of the quiz `{id}`.
-    Quiz,
-    /// The rows of the person `{userId}`, and the courses that the person finds.
-    Person,
-    /// The rows of the person `{userId}`, and whether the person or the caller sees the course `{courseId}`.
-    PersonInCourse,
-    /// The account of the caller.
-    Account,
-}
 
 /// The rule of a route whose replies are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,44 +57,20 @@ struct Asked {
 impl Asked {
     /// Returns `None` for a request that the handler refuses.
     async fn of(app: &App, rule: CacheRule, request: &mut Request) -> Option<Self> {
-        let caller = request.extensions().get::<SignedInUser>().cloned();
-        let reader = caller.as_ref().map(|caller| caller.user.id);
+        let caller = request.extensions().get::<SignedInUser>().map(|caller| caller.user.clone());
+        let reader = caller.as_ref().map(|caller| caller.id);
         let parameters = request.extract_parts::<RawPathParams>().await.ok();
-        let parameter = |name: &str| {
-            let mut all = parameters.iter().flatten();
-            all.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
-        };
-        let person = || parameter("userId")?.parse().ok().map(UserId);
-        let slug = |name: &str| Slug::new(parameter(name)?).ok();
-        let (mut query, mut account) = (StateQuery::default(), None);
-        match rule.depends_on {
-            DependsOn::Nothing => {}
-            DependsOn::Audience => query.audience_of = Some(reader),
-            DependsOn::Counts => (query.audience_of, query.counts) = (Some(reader), true),
-            DependsOn::Course => query.course = Some((slug("id")?, vec![reader])),
-            DependsOn::Rows => query.learner = Some(reader?),
-            DependsOn::Courses => (query.learner, query.audience_of) = (reader, Some(reader)),
-            DependsOn::Quiz => {
-                let root = Slug::new(assessments::item(&parameter("id")?).ok()?.root()).ok()?;
-                (query.learner, query.course) = (Some(reader?), Some((root, vec![reader])));
-            }
-            DependsOn::Person => {
-                (query.learner, query.audience_of) = (Some(person()?), Some(Some(person()?)));
-            }
-            DependsOn::PersonInCourse => {
-                query.learner = Some(person()?);
-                query.course = Some((slug("courseId")?, vec![reader, query.learner]));
-            }
-            DependsOn::Account => account = Some(serde_json::to_string(&caller?.user).ok()?),
-        }
-        let subject = if account.is_some() { reader } else { query.learner };
+        let parameters: Vec<(&str, &str)> = parameters.iter().flatten().collect();
+        let query = StateQuery::of(rule.depends_on, reader, &parameters)?;
+        let is_account = rule.depends_on == DependsOn::Account;
+        let subject = if is_account { reader } else { query.learner };
         Some(Self {
             app: app.clone(),
             rule,
             address: request.uri().path_and_query()?.as_str().to_owned(),
             subject: subject.map(|user| user.to_string()).unwrap_or_default(),
             query,
-            account,
+            account: if is_account { Some(serde_json::to_string(&caller?).ok()?) } else { None },
         })
     }
 }

@@ -10,11 +10,10 @@ use utoipa_axum::routes;
 use super::{
     access::{Access, Entry, Permission},
     admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
-    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress,
-    reply_cache::DependsOn, reports,
+    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress, reports,
     roster_routes, sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
 };
-use crate::rate_limits::RouteLimit;
+use crate::{domain::reply_state::DependsOn, rate_limits::RouteLimit};
 
 /// Returns all routes. Not limited are what a device needs for its work (sync, blobs), whose size limits its requests,
 /// sign-ins, which have limits of their own, and what is read without a sign-in by monitors and before a sign-in.
