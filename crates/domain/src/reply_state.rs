@@ -1,5 +1,5 @@
-//! The state of the database on which a reply depends. A reply that was computed while the state was the same may be sent
-//! again.
+//! The state of the database on which a reply depends. A reply that was computed while the state was the same may be
+//! sent again.
 //!
 //! All parts but the courses that a reader finds only ever grow, or are replaced by a random value that was never used
 //! before (the epoch), so that an earlier state does not return.
@@ -121,8 +121,9 @@ fn is_seen(tx: &dyn Tx, course: &Slug, readers: &[Option<UserId>]) -> Result<boo
 }
 
 impl Store {
-    /// Returns the state on which a reply depends, read from the database, so that it is the present one for every process;
-    /// `None` if no reply may be sent without computing it: the course is not seen, or the learner does not exist.
+    /// Returns the state on which a reply depends, read from the database, so that it is the present one for every
+    /// process; `None` if no reply may be sent without computing it: the course is not seen, or the learner does not
+    /// exist.
     pub async fn reply_state(&self, query: StateQuery) -> DomainResult<Option<ReplyState>> {
         let read = self.read("reply_state", move |tx| {
             if let Some((course, readers)) = &query.course

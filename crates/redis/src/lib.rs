@@ -1,5 +1,5 @@
-//! Redis or Valkey: rate limits that several processes share (one key for each limit and login, network or account), and
-//! values that are kept for some time.
+//! Redis or Valkey: rate limits that several processes share (one key for each limit and login, network or account),
+//! and values that are kept for some time.
 //!
 //! Not here: what happens if Redis does not reply (`carrel-server` then counts in each process, and
 //! `carrel-response-cache` computes the value).

@@ -22,8 +22,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// `secret`: that of the server or tenant. Without it, nobody can tell what a key stands for, and keys of tenants are
-    /// never equal.
+    /// `secret`: that of the server or tenant. Without it, nobody can tell what a key stands for, and keys of tenants
+    /// are never equal.
     pub(crate) fn new(secret: &[u8; 32], kind: ReplyKind, resource: &[&str], state: &str) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(secret);
         for part in std::iter::once(&kind.rule().name).chain(resource) {

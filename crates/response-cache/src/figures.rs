@@ -90,7 +90,7 @@ pub struct CacheFigures {
     pub bytes: u64,
     /// The setting `cache_mib` in bytes; 0: no replies are kept.
     pub max_bytes: u64,
-    /// Replies that could not be read from Redis: it did not reply in time, or what it has is not a reply of this server.
+    /// Replies that could not be read from Redis: it did not reply in time, or its value is not one of this server.
     pub redis_failures: u64,
 }
 

@@ -45,8 +45,8 @@ pub trait CacheableRequest: Send + Sync {
     fn now_ms(&self) -> i64;
 }
 
-/// For readers who find this, a handler computed its reply; in the extensions of the reply. If the request says that the
-/// reply depends on it, only a reply with the same value is kept: what a reader finds may change and change back.
+/// For readers who find this, a handler computed its reply; in the extensions of the reply. If the request says that
+/// the reply depends on it, only a reply with the same value is kept: what a reader finds may change and change back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenBy(pub String);
 
@@ -62,8 +62,9 @@ impl SeenBy {
 #[derive(Debug, Clone, Copy)]
 pub struct ValidUntil(pub i64);
 
-/// Returns the reply to a request; `None` if the handler refuses it. `condition`: its `If-None-Match`. `handler` computes
-/// the reply; with `true`, the reply to the request without the condition, because others need it as a whole.
+/// Returns the reply to a request. `asked`: `None` if the handler refuses it. `condition`: its `If-None-Match`.
+/// `handler` computes the reply; with `true`, the reply to the request without the condition, because others need it as
+/// a whole.
 pub async fn serve<B, F>(
     cache: &TenantCache,
     kind: ReplyKind,

@@ -153,7 +153,7 @@ impl App {
             }
         });
     }
-    /// Computes the replies that are not kept yet. A failure is logged: the replies are computed when they are asked for.
+    /// Computes the replies that are not kept yet. After a failure they are computed when they are asked for.
     async fn warm_up(&self, router: &Router) {
         let filter = Filter {
             audience: Audience::Reader(Vec::new()),
