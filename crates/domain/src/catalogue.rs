@@ -73,7 +73,10 @@ impl Store {
     /// Returns the catalogue as a person sees it; `None`: nobody is signed in.
     pub async fn catalogue_view(&self, user: Option<UserId>) -> DomainResult<CatalogueView> {
         let read = self.read("catalogue_view", move |tx| {
-            Ok::<_, StoreError>((courses::audience(courses::viewer(tx, user)?), catalogue_state(tx)?))
+            Ok::<_, StoreError>((
+                courses::audience(courses::viewer(tx, user)?),
+                catalogue_state(tx)?,
+            ))
         });
         let (audience, state) = read.await?;
         Ok(CatalogueView { store: self.clone(), audience, state })

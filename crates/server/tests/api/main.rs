@@ -49,8 +49,8 @@ mod processes;
 mod refusals;
 #[cfg(unix)]
 mod replicas;
-mod reports;
 mod reply_cache;
+mod reports;
 mod restored;
 #[cfg(unix)]
 mod rolling_upgrade;
