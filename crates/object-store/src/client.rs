@@ -331,7 +331,7 @@ impl Client {
     fn failure(&self, status: StatusCode, error: Option<(String, String)>) -> Failure {
         let (code, message) = error.unwrap_or_default();
         let Place { bucket, origin, .. } = &self.place;
-        let refused = |text: String| Failure::Refused(text);
+        let refused = Failure::Refused;
         match &*code {
             "SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
                 Failure::Unavailable(format!("{code}: {message}"))

@@ -134,10 +134,9 @@ mod tests {
                 headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             let request = Signed { method, path, query, headers: &headers, payload };
             let found = authorization(&request, &credentials, "us-east-1", time);
-            let expected = format!(
-                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders="
-            );
-            assert!(found.starts_with(&expected), "{found}");
+            let expected = "AWS4-HMAC-SHA256 \
+                Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders=";
+            assert!(found.starts_with(expected), "{found}");
             assert!(found.ends_with(&format!("Signature={signature}")), "{method} {path}: {found}");
         }
     }

@@ -273,8 +273,8 @@ fn verify(request: &Incoming, now_ms: Option<i64>) -> Result<i64, (u16, &'static
     let value =
         request.header("authorization").strip_prefix("AWS4-HMAC-SHA256 ").unwrap_or_default();
     let field = |name: &str| {
-        let fields = value.split(',').filter_map(|field| field.trim().split_once('='));
-        fields.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_owned())
+        let mut fields = value.split(',').filter_map(|field| field.trim().split_once('='));
+        fields.find(|(n, _)| *n == name).map(|(_, value)| value.to_owned())
     };
     let [credential, names, signature] =
         ["Credential", "SignedHeaders", "Signature"].map(|name| field(name).unwrap_or_default());
@@ -391,8 +391,8 @@ fn execute(request: &Incoming, state: &mut State, at_ms: i64) -> Outgoing {
 
 fn list(query: &str, state: &State) -> Outgoing {
     let value = |name: &str| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(n, _)| *n == name).map(|(_, value)| decode(value))
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(n, _)| *n == name).map(|(_, value)| decode(value))
     };
     let prefix = value("prefix").unwrap_or_default();
     let after = value("continuation-token").unwrap_or_default();
