@@ -2,11 +2,7 @@
 //!
 //! Texts that people typed may contain the character NUL, which PostgreSQL cannot store: `text` replaces it.
 
-use std::{
-    borrow::Cow,
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
 
 use carrel_model::{BlobHash, UserId};
 use carrel_store::{CatalogueState, Result, StoreError, facts, tx::FactTx};

@@ -23,17 +23,12 @@ const PREFIX: &str = "/t/";
 #[derive(Debug, Clone)]
 pub struct BasePath(pub String);
 
-/// The router of a tenant, as soon as its data could be opened.
-pub type TenantRouter = Arc<OnceLock<Router>>;
-
 /// The routers of a server and its tenants.
 #[derive(Clone)]
 pub struct Routers {
     pub server: Router,
-    pub by_name: HashMap<String, TenantRouter>,
-    pub by_host: HashMap<String, TenantRouter>,
-    /// For requests for a tenant whose data could not be opened yet.
-    pub unavailable: Router,
+    pub by_name: HashMap<String, Router>,
+    pub by_host: HashMap<String, Router>,
 }
 
 /// The routers at present: tenants are added and removed while the server runs.
@@ -66,17 +61,14 @@ async fn pass_on(State(current): State<CurrentRouters>, mut request: Request) ->
         Some((name, rest)) if routers.by_name.contains_key(&name) => {
             base = Some(format!("{PREFIX}{name}"));
             *request.uri_mut() = rest;
-            Some(&routers.by_name[&name])
+            &routers.by_name[&name]
         }
         _ => {
             let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
             let host = host.or_else(|| request.uri().authority().map(|a| a.as_str()));
             host.and_then(|host| routers.by_host.get(&normalized_host(host)))
+                .unwrap_or(&routers.server)
         }
-    };
-    let router = match router {
-        Some(tenant) => tenant.get().unwrap_or(&routers.unavailable),
-        None => &routers.server,
     };
     if let Some(base) = &base {
         request.extensions_mut().insert(BasePath(base.clone()));

@@ -62,7 +62,6 @@ pub fn schools() -> Schools {
     assert_eq!(listed.iter().map(|t| &*t.name).collect::<Vec<_>>(), ["hills", "rivers"]);
     let [hills, rivers] =
         [&listed[0], &listed[1]].map(|tenant| open(tenants::config_of(&config, tenant).unwrap()));
-    let opened = |tenant: &TestServer| Arc::new(OnceLock::from(tenant.router.clone()));
     let by_name = [("rivers", &rivers), ("hills", &hills)];
     server.router = router(CurrentRouters::new(Routers {
         server: server.router.clone(),
@@ -342,8 +341,8 @@ async fn running_servers_follow_the_folder_of_the_tenants() {
     let own = of("", "").await.1;
     assert_eq!(of("/t/rivers", "").await.0, 404);
     let hosts = ["rivers.example".to_owned()];
-    let folder = tenants::add(&config, "rivers", &hosts, Some("Rivers School")).unwrap();
-    tenants::add(&config, "hills", &[], None).unwrap();
+    let folder = tenants::add(&config, "rivers", &hosts, Some("Rivers School"), None).unwrap();
+    tenants::add(&config, "hills", &[], None, None).unwrap();
     refresh().await;
     let (status, id, name) = of("/t/rivers", "").await;
     assert_eq!((status, &*name), (200, "Rivers School"));
