@@ -4,7 +4,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -152,6 +152,8 @@ pub struct Settings {
     pub backups_kept: u32,
     /// Folder of updates of the app, served at `/updates/`; none: no updates.
     pub updates_dir: Option<PathBuf>,
+    /// Folder with the screens for staff, served at `/staff/`; none: that of the installed package, if there is one.
+    pub staff_dir: Option<PathBuf>,
     /// Maximum size of a package that is uploaded, in MiB.
     pub max_upload_mib: u64,
     /// Number of versions of a course whose content is kept, so that they can be published again.
@@ -240,6 +242,7 @@ impl Default for Settings {
             erasure_dir: None,
             backups_kept: 7,
             updates_dir: None,
+            staff_dir: None,
             max_upload_mib: 256,
             course_versions_kept: 5,
             max_rows_per_learner: 1_000_000,
@@ -299,6 +302,15 @@ impl Settings {
     /// If there is none with this name.
     pub fn zone(&self) -> Result<Zone, ConfigError> {
         Zone::of_name(&self.time_zone).ok_or_else(|| ConfigError::NoZone(self.time_zone.clone()))
+    }
+    /// Returns the folder with the screens for staff: `staff_dir`, else that of the package, beside the program.
+    pub fn staff_folder(&self) -> Option<PathBuf> {
+        static INSTALLED: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+            let program = std::env::current_exe().ok()?;
+            let folder = program.parent()?.parent()?.join("share/carrel-server/staff");
+            folder.is_dir().then_some(folder)
+        });
+        self.staff_dir.clone().or_else(|| INSTALLED.clone())
     }
     /// Returns the time limit of a request, at least 1 s.
     pub fn request_timeout(&self) -> Duration {

@@ -64,6 +64,9 @@ enum Command {
         /// Folder with updates of the app, which is served at /updates/ (docs/UPDATES.md).
         #[arg(long)]
         updates_dir: Option<PathBuf>,
+        /// Folder with the screens for staff, which is served at /staff/; default: that of the installed package.
+        #[arg(long)]
+        staff_dir: Option<PathBuf>,
         /// PostgreSQL database (postgres://USER@HOST/NAME); with a password, set CARREL_DATABASE_URL instead.
         #[arg(long)]
         database: Option<String>,
@@ -382,6 +385,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             config,
             open_registration,
             updates_dir,
+            staff_dir,
             database,
             database_replicas,
             events,
@@ -390,6 +394,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
             settings.registration_open |= open_registration;
             settings.updates_dir = updates_dir.or(settings.updates_dir);
+            settings.staff_dir = staff_dir.or(settings.staff_dir);
             let redis_url = || std::env::var("CARREL_REDIS_URL").ok().filter(|url| !url.is_empty());
             settings.redis_url = settings.redis_url.or_else(redis_url);
             settings.events = events.unwrap_or(settings.events);

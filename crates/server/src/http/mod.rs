@@ -34,6 +34,7 @@ mod roster_routes;
 pub mod routes;
 mod sheets;
 mod staff_courses;
+mod staff_pages;
 pub mod start_page;
 mod sync;
 pub mod tenants;

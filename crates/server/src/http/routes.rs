@@ -11,7 +11,8 @@ use super::{
     access::{Access, Entry, Permission},
     admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
     identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress, reports,
-    roster_routes, sheets, staff_courses, start_page, sync, updates, uploads, vocabulary,
+    roster_routes, sheets, staff_courses, staff_pages, start_page, sync, updates, uploads,
+    vocabulary,
 };
 use crate::{domain::reply_state::DependsOn, rate_limits::RouteLimit};
 
@@ -28,6 +29,10 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(SignedIn, routes!(monitoring::client_actions)).limited(&RouteLimit::REQUESTS),
         Entry::new(Public, routes!(openapi::document)),
         Entry::new(Public, routes!(updates::file)),
+        Entry::new(Public, routes!(staff_pages::without_slash)),
+        Entry::new(Public, routes!(staff_pages::page)),
+        Entry::new(Public, routes!(staff_pages::file)),
+        Entry::new(Public, routes!(staff_pages::asset)),
         Entry::new(Public, routes!(catalogue::meta)),
         Entry::new(Public, routes!(auth::register)),
         Entry::new(Public, routes!(auth::login)),

@@ -39,7 +39,11 @@ pub async fn start_page(
     let nonce = carrel_store::new_id().simple().to_string();
     let base = base.as_ref().map_or("", |base| base.0.0.as_str());
     let reset = app.data.mailer.is_some().then(|| format!("{base}/password"));
-    let page = page(&app.settings.name, address.as_deref(), reset.as_deref(), &nonce);
+    let staff = app.settings.staff_folder().map(|_| format!("{base}/staff/"));
+    let links = [(reset, "New password"), (staff, "Teachers and administrators")];
+    let links =
+        links.into_iter().filter_map(|(path, text)| Some((path?, text))).collect::<Vec<_>>();
+    let page = page(&app.settings.name, address.as_deref(), &links, &nonce);
     let mut reply = Html(page).into_response();
     let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'");
     if let Ok(policy) = HeaderValue::from_str(&policy) {
@@ -70,7 +74,7 @@ pub(super) fn address(
     (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}{base}"))
 }
 
-fn page(name: &str, address: Option<&str>, reset: Option<&str>, nonce: &str) -> String {
+fn page(name: &str, address: Option<&str>, links: &[(String, &str)], nonce: &str) -> String {
     let (name, version) = (escaped(name), env!("CARGO_PKG_VERSION"));
     let instructions = match address {
         Some(address) => format!(
@@ -80,14 +84,14 @@ fn page(name: &str, address: Option<&str>, reset: Option<&str>, nonce: &str) -> 
         ),
         None => "<p>Type the address of this page into the Carrel app.</p>".to_owned(),
     };
-    let reset = reset.map_or_else(String::new, |path| {
-        format!("<p><a href=\"{}\">New password</a></p>", escaped(path))
-    });
+    let link =
+        |(path, text): &(String, &str)| format!("<p><a href=\"{}\">{text}</a></p>", escaped(path));
+    let links: String = links.iter().map(link).collect();
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name}</title>\
          <style nonce=\"{nonce}\">{STYLE}</style></head>\
-         <body><main><h1>{name}</h1>{instructions}{reset}<p><small>Carrel server {version}</small></p></main></body></html>"
+         <body><main><h1>{name}</h1>{instructions}{links}<p><small>Carrel server {version}</small></p></main></body></html>"
     )
 }
 

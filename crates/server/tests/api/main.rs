@@ -60,6 +60,7 @@ mod smtp_server;
 mod sockets;
 mod sqlite;
 mod staff_courses;
+mod staff_pages;
 mod start_page;
 mod sync;
 mod tenants;

@@ -38,14 +38,14 @@ pub struct Schools {
 }
 
 pub fn schools() -> Schools {
+    schools_with(Settings::default())
+}
+
+pub fn schools_with(settings: Settings) -> Schools {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
-    let settings = Settings {
-        registration_open: true,
-        route_limits: false,
-        blobs: object_store_of(dir.path()),
-        ..Settings::default()
-    };
+    let blobs = object_store_of(dir.path());
+    let settings = Settings { registration_open: true, route_limits: false, blobs, ..settings };
     let config =
         Config { settings, clock: Arc::clone(&clock) as _, ..config(dir.path().join("data")) };
     let open = |config: Config| {
