@@ -33,5 +33,6 @@ mod search;
 mod server_restore;
 mod servers;
 mod space;
+mod staff;
 mod stories;
 mod support;

@@ -44,6 +44,6 @@ pub use self::{
     client::{BrowserSignInOptions, Client, KeptWork, OpenFailure, Unsynced, updates_dir},
     config::{Config, Space},
     error::{Error, ImportError, PinError, Result},
-    open_account::OpenAccount,
+    open_account::{OpenAccount, StaffChange, StaffReply},
     policy::{network_settings, update_policy},
 };

@@ -18,7 +18,7 @@ use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, dictionary::*, download::*, error::CommandError,
         event::Topic, exercises::*, learning::*, library::*, notes::*, open::*, policies::*,
-        quiz::*, reading::*, review::*, settings::*, storage::*, sync::*, update::*,
+        quiz::*, reading::*, review::*, settings::*, staff::*, storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -328,6 +328,11 @@ commands! {
     policies::get_policies(Empty) -> PolicyList, stale on [Settings];
     /// Changes settings. Those that a policy fixes cannot be changed.
     settings::set_settings(SetSettings) -> Settings;
+
+    /// Reads what staff may see, from the server or, if it cannot be reached, the stored reply with its time.
+    staff::staff_get(StaffGet) -> StaffResult;
+    /// Sends a change of staff to the server. Needs the network.
+    staff::staff_send(StaffSend) -> StaffResult;
 
     /// Returns what the app knows about its updates.
     update::get_update_state(Empty) -> UpdateView, stale on [Updates];

@@ -194,6 +194,10 @@ impl Cache {
             counters.add(&route, Count::Coalesced);
         }
     }
+    /// Returns the time by the clock of the cache (UTC, ms since 1970).
+    pub fn now_ms(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
     /// Discards remembered failures that may not apply to another network.
     pub fn network_changed(&self) {
         self.inner.failures.network_changed();
@@ -287,6 +291,9 @@ impl Cache {
         let lookup = self.inner.lookup(&request.path).await?;
         let why = lookup.why(route);
         let Some(stored) = lookup.stored else { return self.forward(request, None, why).await };
+        if route.strategy == Strategy::NetworkFirst {
+            return self.forward(request, Some(stored), why).await;
+        }
         if route.strategy == Strategy::CacheFirst {
             if stored.at_any_age(route) {
                 return Ok(self.inner.hit(&stored, route, false));

@@ -9,6 +9,8 @@ pub enum Strategy {
     CacheFirst,
     /// The stored response is used; if it is stale, a request is also sent in the background.
     StaleWhileRevalidate,
+    /// A request is sent, and its response is stored; if it fails, the stored response is used with its time.
+    NetworkFirst,
     /// A request is sent, and nothing is stored.
     NetworkOnly,
 }
@@ -32,6 +34,12 @@ const MIN: u64 = 60;
 const DAY: u64 = 86_400;
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+/// Figures of staff: what was read before is shown offline, with its time.
+const fn staff(pattern: &'static str) -> Route {
+    let (strategy, fresh, stale) = (Strategy::NetworkFirst, Duration::ZERO, Duration::ZERO);
+    Route { pattern, strategy, fresh, stale, if_error: Duration::MAX }
 }
 
 /// The first match applies; a path without a match uses `Route::OTHER`.
@@ -100,6 +108,20 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
+    staff("/api/v1/admin/classes"),
+    staff("/api/v1/admin/courses"),
+    staff("/api/v1/admin/courses/*"),
+    staff("/api/v1/admin/courses/*/requests"),
+    staff("/api/v1/admin/people"),
+    staff("/api/v1/admin/roster-imports"),
+    staff("/api/v1/admin/mail"),
+    staff("/api/v1/admin/audit"),
+    staff("/api/v1/admin/maintenance"),
+    staff("/api/classes/*/report"),
+    staff("/api/classes/*/devices"),
+    staff("/api/courses/*/report"),
+    staff("/api/reports/trends"),
+    staff("/api/reports/engagement"),
 ];
 
 impl Route {
@@ -142,6 +164,7 @@ fn as_markdown() -> String {
         let strategy = match r.strategy {
             Strategy::CacheFirst => "cache-first".to_owned(),
             Strategy::StaleWhileRevalidate => "stale-while-revalidate".to_owned(),
+            Strategy::NetworkFirst => "network-first".to_owned(),
             Strategy::NetworkOnly => "network-only".to_owned(),
         };
         let stored = r.strategy != Strategy::NetworkOnly;
@@ -152,10 +175,11 @@ fn as_markdown() -> String {
         };
         let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
         let cell = |used: bool, d| if used { format_duration(d) } else { "-".to_owned() };
+        let has_lifetime = stored && r.strategy != Strategy::NetworkFirst;
         let row = [
             path,
             strategy,
-            cell(stored, r.fresh),
+            cell(has_lifetime, r.fresh),
             cell(revalidated, r.stale),
             cell(stored, r.if_error),
         ];
@@ -201,12 +225,19 @@ mod tests {
             assert_eq!(strategy(page), Strategy::StaleWhileRevalidate, "{page}");
         }
         assert_eq!(strategy("/api/blobs/abc"), Strategy::CacheFirst);
+        for figures in ["/api/v1/admin/people?q=a", "/api/courses/a/report", "/api/reports/trends"]
+        {
+            assert_eq!(strategy(figures), Strategy::NetworkFirst, "{figures}");
+        }
         for never in [
             "/api/auth/login",
             "/api/meta",
             "/api/sync/push",
             "/api/courses/",
             "/api/courses/a/enrolment",
+            "/api/v1/admin/courses/uploads/x",
+            "/api/v1/admin/rosters/x",
+            "/api/exports/x",
             "/",
         ] {
             assert_eq!(strategy(never), Strategy::NetworkOnly, "{never}");

@@ -85,6 +85,19 @@ impl Uploads {
         }
     }
 
+    /// Reads an uploaded file.
+    pub(crate) async fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+        if self.own_folder(path).is_none() {
+            return Err(Error::Invalid(format!("{}: not an uploaded file", path.display())));
+        }
+        let size = tokio::fs::metadata(path).await?.len();
+        if size > max_bytes {
+            let text = format!("the file has {size} bytes; the maximum is {max_bytes}");
+            return Err(Error::Invalid(text));
+        }
+        Ok(tokio::fs::read(path).await?)
+    }
+
     /// Returns the folder for files made from `path`: that of an uploaded file, otherwise a new one. `discard` deletes
     /// it with each of its files.
     pub(crate) async fn folder_for(&self, path: &Path) -> std::io::Result<PathBuf> {

@@ -15,6 +15,7 @@ mod removal;
 mod updates;
 
 use std::{
+    path::Path,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -179,6 +180,18 @@ impl Client {
     /// Returns the address to which the UI uploads a file that the user chose (`PUT`); valid for this run.
     pub async fn upload_url(&self) -> Result<String> {
         self.uploads.url(&self.media.base_url()).await
+    }
+    /// Reads a file that the UI uploaded, for a request with it.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a file that was not uploaded in this run, or that has more than `max_bytes`.
+    pub async fn uploaded_file(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+        self.uploads.read(path, max_bytes).await
+    }
+    /// Deletes a file that the UI uploaded.
+    pub async fn discard_upload(&self, path: &Path) {
+        self.uploads.discard(path).await;
     }
     /// Returns the base address of the open account's images, audio and video, to which a blob's hash is appended.
     /// Ends with `/`; valid for this run.

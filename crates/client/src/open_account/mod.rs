@@ -5,6 +5,7 @@
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
+mod staff;
 mod tasks;
 mod timed_attempts;
 mod triggers;
@@ -28,6 +29,8 @@ use crate::{
     dictionary::DictionaryDownloads,
     policy::PolicyState,
 };
+
+pub use staff::{StaffChange, StaffReply};
 
 /// State shared by all accounts of this device.
 #[derive(Clone)]

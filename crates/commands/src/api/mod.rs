@@ -20,6 +20,7 @@ pub mod quiz;
 pub mod reading;
 pub mod review;
 pub mod settings;
+pub mod staff;
 pub mod storage;
 pub mod sync;
 pub mod update;

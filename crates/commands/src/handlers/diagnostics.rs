@@ -71,6 +71,7 @@ fn strategy(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::CacheFirst => "cache-first",
         Strategy::StaleWhileRevalidate => "stale-while-revalidate",
+        Strategy::NetworkFirst => "network-first",
         Strategy::NetworkOnly => "network-only",
     }
 }

@@ -21,6 +21,7 @@ pub mod recommend;
 pub mod review;
 pub mod search;
 pub mod settings;
+pub mod staff;
 pub mod storage;
 pub mod sync;
 pub mod update;

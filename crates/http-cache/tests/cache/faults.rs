@@ -216,13 +216,12 @@ fn with_date(value: &str, now_ms: i64) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// Builds a route table for one case. `network-first` is tested with `Cache::refresh`, `cache-only` with
-/// `Cache::stored`.
+/// Builds a route table for one case. `cache-only` is tested with `Cache::stored`.
 fn routes(strategy: &str, times: Times) -> &'static [Route] {
     let s = Duration::from_secs;
     let (strategy, fresh, stale) = match strategy {
         "stale-while-revalidate" => (Strategy::StaleWhileRevalidate, 600, s(7 * 86_400)),
-        "network-first" => (Strategy::StaleWhileRevalidate, 300, Duration::MAX),
+        "network-first" => (Strategy::NetworkFirst, 300, Duration::MAX),
         "cache-first" => (Strategy::CacheFirst, 600, Duration::MAX),
         "network-only" => (Strategy::NetworkOnly, 0, Duration::ZERO),
         "cache-only" => (Strategy::StaleWhileRevalidate, 600, Duration::MAX),
@@ -240,7 +239,6 @@ fn routes(strategy: &str, times: Times) -> &'static [Route] {
 
 async fn call(fixture: &Fixture, strategy: &str, path: &str) -> Result<Cached, Error> {
     match strategy {
-        "network-first" => fixture.cache.refresh(path).await,
         "cache-only" => fixture.cache.stored(path).await,
         _ => fixture.cache.get(path, || {}).await,
     }
