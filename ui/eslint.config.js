@@ -25,13 +25,13 @@ function boundary(folder, patterns) {
 export const scripts = [
   js.configs.recommended,
   {
-    files: ["**/*.js", "**/*.mjs", "vite.config.ts"],
+    files: ["**/*.js", "**/*.mjs", "vite.config.ts", "vite.staff.config.ts"],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },
 ];
 
 export default ts.config(
-  { ignores: ["dist/", "node_modules/", "public/", "src/api/"] },
+  { ignores: ["dist/", "dist-staff/", "node_modules/", "public/", "src/api/"] },
   ...scripts,
   {
     files: TYPED,
@@ -82,13 +82,28 @@ export default ts.config(
 
   // Import rules: see README.md.
   boundary("features", [
+    closed(["staff"], "Learners do not load code for staff."),
     { regex: "^\\.\\./(?!\\.\\./)", message: "A feature must not import another; move shared code to components." },
     closed(["app", "features"], "A feature must import neither the shell nor another feature."),
     EVENTS,
   ]),
-  boundary("components", [closed(["app", "features"], "Components must not import features or the shell."), EVENTS]),
-  boundary("state", [closed(["app", "features", "components"], "State must not import user interface code.")]),
-  boundary("i18n", [closed(["app", "features", "components", "state"], "i18n must import only platform and api.")]),
+  boundary("components", [
+    closed(["app", "features", "staff"], "Components must not import features or the shell."),
+    EVENTS,
+  ]),
+  boundary("state", [closed(["app", "features", "components", "staff"], "State must not import user interface code.")]),
+  boundary("i18n", [
+    closed(["app", "features", "components", "state", "staff"], "i18n must import only platform and api."),
+  ]),
+  // The pages for staff also run in a browser, without the core: only `staff/app` may use its state and commands.
+  boundary("staff", [closed(["features"], "Pages for staff must not import a feature."), EVENTS]),
+  ...["teach", "administer", "parts", "web"].map((folder) =>
+    boundary(`staff/${folder}`, [
+      { regex: "/state/(?:appState|live|pages)", message: "A browser has no app state." },
+      { regex: "/api/client$", message: "Use `staffApi()`: a browser has no core." },
+      closed(["features"], "Pages for staff must not import a feature."),
+    ]),
+  ),
   boundary("platform", [
     closed(["app", "features", "components", "state", "i18n"], "The platform must import only the API."),
   ]),

@@ -12,6 +12,7 @@ const press =
       await page.waitForTimeout(60);
     }
   };
+const pause = async (page) => page.waitForTimeout(600);
 const seq =
   (...steps) =>
   async (page) => {
@@ -64,6 +65,16 @@ const reviewNext = async (page) => {
   await click(".turn")(page);
   await click(".grade.strong")(page);
 };
+
+/** Chooses a file in a field; the fixture has no core to which it could be sent. */
+const chooseFile = (selector, name) => async (page) => {
+  const headers = { "access-control-allow-origin": "*", "access-control-allow-methods": "*" };
+  await page.route("http://127.0.0.1:1/**", (route) => route.fulfill({ headers, json: { path: "/upload", bytes: 1 } }));
+  await page.setInputFiles(selector, { name, mimeType: "text/csv", buffer: Buffer.from("login\n") });
+};
+
+/** A class of the fixture. */
+const STAFF_CLASS = "00000000-0000-4000-8000-000000000001";
 
 /** Name, fixture options, route, steps before the screenshot. */
 export const states = [
@@ -387,4 +398,51 @@ export const states = [
   ["failed-details", "throws", "progress", click("summary")],
   ["failed-ar", "throws-ar", "progress"],
   ["failed-chunk", "", "sync"],
+  ["staff-classes", "admin", "teach"],
+  ["staff-classes-empty", "teacher-empty", "teach"],
+  ["staff-class", "teacher", `teach/class/${STAFF_CLASS}`],
+  ["staff-class-offline", "teacher-offline", `teach/class/${STAFF_CLASS}`],
+  ["staff-class-unread", "teacher-offline-unread", `teach/class/${STAFF_CLASS}`],
+  ["staff-devices", "teacher", `teach/class/${STAFF_CLASS}/devices`],
+  ["staff-code", "teacher", `teach/class/${STAFF_CLASS}`, click(".actions .button:nth-child(2)")],
+  [
+    "staff-sheet",
+    "teacher",
+    `teach/class/${STAFF_CLASS}`,
+    seq(click(".actions .button:nth-child(1)"), click("dialog .primary")),
+  ],
+  ["staff-courses", "teacher", "teach/courses"],
+  ["staff-courses-forbidden", "teacher-forbidden", "teach/courses"],
+  ["staff-upload", "teacher", "teach/courses", click("header .primary")],
+  [
+    "staff-upload-report",
+    "teacher",
+    "teach/courses",
+    seq(click("header .primary"), chooseFile("#upload-file", "stars-bad.zip"), click("dialog .primary"), pause),
+  ],
+  ["staff-course", "admin", "teach/course/how-rivers-work"],
+  ["staff-course-bottom", "admin", "teach/course/how-rivers-work", toBottom],
+  ["staff-course-teacher", "teacher", "teach/course/the-stars-of-the-south"],
+  ["staff-people", "admin", "administer"],
+  ["staff-people-none", "admin", "administer", type("[type=search]", "zzz")],
+  ["staff-person", "admin", "administer", click("tbody tr:nth-child(4) .person")],
+  ["staff-delete", "admin", "administer", seq(click("tbody tr:nth-child(4) .person"), click("dialog .actions .plain"))],
+  ["staff-import", "admin", "administer/import"],
+  [
+    "staff-import-preview",
+    "admin",
+    "administer/import",
+    seq(chooseFile("#roster", "pupils.csv"), click("form .primary"), pause),
+  ],
+  [
+    "staff-import-problems",
+    "admin",
+    "administer/import",
+    seq(chooseFile("#roster", "pupils.csv"), click("form .primary"), pause, scrollTo("#problems")),
+  ],
+  ["staff-mail", "admin", "administer/mail"],
+  ["staff-audit", "admin", "administer/audit"],
+  ["staff-health", "admin", "administer/health"],
+  ["staff-health-bad", "admin-unhealthy", "administer/health"],
+  ["staff-no-role", "", "teach"],
 ];

@@ -90,6 +90,8 @@ export const screens = new Screens(
     settings: () => import("../features/settings/Settings.svelte"),
     storage: () => import("../features/storage/Storage.svelte"),
     diagnostics: () => import("../features/diagnostics/Diagnostics.svelte"),
+    teach: () => import("../staff/app/Teach.svelte"),
+    administer: () => import("../staff/app/Administer.svelte"),
     welcome: () => import("../features/welcome/Welcome.svelte"),
     notFound: () => import("./NotFound.svelte"),
   },

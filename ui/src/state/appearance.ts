@@ -36,6 +36,12 @@ export function applyTheme(settings: Settings): void {
   for (const [name, value] of Object.entries(readingStyle(settings))) root.style.setProperty(name, value);
 }
 
+/** Applies a theme to a page without settings of a learner. */
+export function applySystemTheme(theme: Theme): void {
+  chosen = theme;
+  document.documentElement.dataset["theme"] = themeOf(theme);
+}
+
 /** Applies changes of the system's theme while the setting is `system`. */
 export function followSystem(): void {
   for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {

@@ -30,6 +30,9 @@ export type Route =
   | { name: "settings" }
   | { name: "storage" }
   | { name: "diagnostics" }
+  /** The pages for staff; the part of the address after the area. */
+  | { name: "teach"; path: string }
+  | { name: "administer"; path: string }
   | { name: "welcome"; account?: string }
   | { name: "notFound" };
 
@@ -98,6 +101,7 @@ export function parse(hash: string): Route {
     parts.length === 0
   )
     return { name: head };
+  if ((head === "teach" || head === "administer") && isValid && parts.length <= 3) return { name: head, path: item };
   // The id of an account on this device, whose learner signs in again.
   if (head === "welcome" && isValid && parts.length <= 1) return item ? { name: head, account: item } : { name: head };
   return { name: "notFound" };
@@ -116,6 +120,9 @@ export function href(route: Route): string {
     case "read":
     case "story":
       return `#/${route.name}/${route.item}`;
+    case "teach":
+    case "administer":
+      return route.path ? `#/${route.name}/${route.path}` : `#/${route.name}`;
     case "welcome":
       return route.account ? `#/welcome/${route.account}` : "#/welcome";
     default:
