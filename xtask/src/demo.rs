@@ -1,4 +1,4 @@
-//! Runs a server with the demo library and one learner, for `run`, the window tests and the benchmarks.
+//! Runs a server with the demo library, a learner and an administrator, for `run`, the window tests and the benchmarks.
 
 use std::{
     net::TcpStream,
@@ -8,13 +8,16 @@ use std::{
 };
 
 use crate::{
+    checks::ui_size,
     setup,
     sh::{self, Background, Result},
 };
 
 /// Login of the learner that `run` signs in; the server listens on loopback only.
 pub const LOGIN: &str = "ada";
-/// Password of [`LOGIN`].
+/// Login of the administrator.
+pub const OFFICE: &str = "office";
+/// Password of [`LOGIN`] and [`OFFICE`].
 pub const PASSWORD: &str = "a quiet desk";
 
 /// A data folder with the demo library, and its server while it is running.
@@ -39,7 +42,11 @@ impl Demo {
         if !complete.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
             import(|| sh::program(&server), data)?;
-            add_learner(sh::program(&server), data)?;
+            add_person(sh::program(&server), data, LOGIN, "Ada")?;
+            add_person(sh::program(&server), data, OFFICE, "Office")?;
+            let mut role = sh::program(&server);
+            role.args(["user", "role", OFFICE, "administrator", "--data"]);
+            sh::run(role.arg(data))?;
             export(sh::program(&server), data, &library(data))?;
             sh::create(&complete)?;
         }
@@ -86,6 +93,10 @@ impl Demo {
             .arg(&self.data)
             .arg("--listen")
             .arg(format!("127.0.0.1:{}", self.port));
+        let staff = sh::root().join(ui_size::STAFF_DIST);
+        if staff.is_dir() {
+            command.arg("--staff-dir").arg(staff);
+        }
         let mut server =
             Background::start("carrel-server", &command, &self.logs.join("server.log"))?;
         let port = self.port;
@@ -148,11 +159,11 @@ pub fn server_program(profile: &str) -> PathBuf {
     sh::target().join(profile).join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Adds the learner. `user add` reads the password from stdin, so that no command line contains it.
-fn add_learner(mut server: Command, data: &Path) -> Result {
+/// Adds a person. `user add` reads the password from stdin, so that no command line contains it.
+fn add_person(mut server: Command, data: &Path, login: &str, name: &str) -> Result {
     let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
     let mut child = server
-        .args(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data"])
+        .args(["user", "add", "--login", login, "--name", name, "--password-stdin", "--data"])
         .arg(data)
         .stdin(Stdio::piped())
         .spawn()

@@ -32,6 +32,7 @@ pub fn run(args: &[String]) -> Result {
         demo::PASSWORD
     );
     let mut app = sh::program(programs::app());
+    println!("staff:  {}/staff/    login: {}", demo.address(), demo::OFFICE);
     // A debug build signs in with the values of this variable; a release build ignores it.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
     app.env("CARREL_DATA_DIR", folder.join("device")).env("CARREL_DEMO_DIR", demo.library());

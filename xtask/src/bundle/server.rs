@@ -8,7 +8,10 @@ use super::{
     man,
     staging::{FILE, PROGRAM, Staging},
 };
-use crate::sh::{self, Result};
+use crate::{
+    checks::ui_size,
+    sh::{self, Result},
+};
 
 const DIR: &str = "packaging/server";
 
@@ -34,6 +37,12 @@ pub fn build(options: &Options, programs: &Path) -> Result<PathBuf> {
     sh::output(sh::program("strip").arg(staging.root.join("usr/bin/carrel-server")))?;
     for (to, name, mode) in FILES {
         staging.copy(Path::new(DIR).join(name), to, *mode)?;
+    }
+    let pages = sh::root().join(ui_size::STAFF_DIST);
+    let files = ui_size::staff_files()?;
+    for file in &files {
+        let name = file.strip_prefix(&pages).unwrap_or(file);
+        staging.copy(file, &format!("/usr/share/carrel-server/staff/{}", name.display()), FILE)?;
     }
     let doc = "/usr/share/doc/carrel-server";
     staging.copy("packaging/copyright", &format!("{doc}/copyright"), FILE)?;

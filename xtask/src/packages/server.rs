@@ -66,6 +66,7 @@ fn check_files(root: &Root) -> Result {
          test -s /usr/share/man/man1/carrel-server.1.gz
          test -s /usr/share/doc/carrel-server/examples/nginx.conf
          test -s /usr/share/doc/carrel-server/copyright
+         test -s /usr/share/carrel-server/staff/staff.html
          carrel-server --version",
     )?;
     let conffiles = root.run("dpkg-query -W -f '${Conffiles}' carrel-server")?;
