@@ -109,8 +109,9 @@ export class TestServer {
     writeFileSync(join(folder, file), after);
     this.run(["import", join(tempDir, "changed")]);
   }
-  async open() {
-    this.child = start("carrel-server", ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`]);
+  async open(options = []) {
+    const listen = ["--listen", `127.0.0.1:${this.port}`];
+    this.child = start("carrel-server", ["serve", "--data", this.data, ...listen, ...options]);
     await firstLine(this.child, "carrel-server");
   }
   async close() {

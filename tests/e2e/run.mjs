@@ -6,7 +6,19 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSchool } from "./environment.mjs";
 
-const SCRIPTS = ["loop", "learners", "slow", "scenarios", "access", "keys", "fonts", "programs", "names", "storybooks"];
+const SCRIPTS = [
+  "loop",
+  "learners",
+  "slow",
+  "scenarios",
+  "access",
+  "keys",
+  "fonts",
+  "programs",
+  "names",
+  "staff",
+  "storybooks",
+];
 const folder = dirname(fileURLToPath(import.meta.url));
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCRIPTS.includes(name));
