@@ -1,5 +1,6 @@
-//! Build of the pages for staff that the server serves to browsers (`dist-staff`). A build of its own: it must not change
-//! the chunks of the app, and its addresses are relative, because the server may serve it below the path of a tenant.
+//! Build of the pages for staff that the server serves to browsers (`dist-staff`). A build of its own: it must not
+//! change the chunks of the app, and its addresses are relative, because the server may serve it below the path of a
+//! tenant.
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";

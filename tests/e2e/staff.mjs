@@ -1,4 +1,5 @@
-// A morning of a school: a teacher in a browser at /staff/, an administrator, and a teacher in the app without a network.
+// A morning of a school: a teacher in a browser at /staff/, an administrator, and a teacher in the app without a
+// network.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { axe, desktop, expectThat, heading, open, phone, run, see, step, waitUntilLoaded } from "./keyboard.mjs";

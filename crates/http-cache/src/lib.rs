@@ -5,7 +5,8 @@
 //! no caller needs them: request directives and invalidation by writes.
 //!
 //! The route table (`routes`) alone defines how a path is cached. `Cache::get` follows it: cache-first,
-//! stale-while-revalidate, network-first or network-only. `Cache::refresh` always sends a request, `Cache::stored` never does.
+//! stale-while-revalidate, network-first or network-only. `Cache::refresh` always sends a request, `Cache::stored`
+//! never does.
 //!
 //! `cache` implements these three calls with `lookup` (stored responses, in `memory` and `entries`) and `request` (the
 //! network, one request at a time for each path: `in_flight`). `freshness`, `stored_headers` and `vary` implement the

@@ -1,5 +1,5 @@
-//! Reads the sign-in sheet that the server writes as a page for print. The cards are drawn again by a component, because a
-//! page of the server has styles that the policy of this page forbids.
+//! Reads the sign-in sheet that the server writes as a page for print. The cards are drawn again by a component,
+//! because a page of the server has styles that the policy of this page forbids.
 
 export interface SheetCard {
   name: string;

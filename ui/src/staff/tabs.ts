@@ -1,5 +1,5 @@
-//! The tabs of the two areas. Administrators get a way from each to the other, because a narrow navigation bar has one entry
-//! for both.
+//! The tabs of the two areas. Administrators get a way from each to the other, because a narrow navigation bar has one
+//! entry for both.
 import { hasRole } from "../state/roles";
 import { staffApi } from "./api";
 import { s } from "./messages.svelte";

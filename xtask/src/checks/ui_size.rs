@@ -1,5 +1,5 @@
-//! Checks the size of the built UI: the first load, gzipped, and all files without fonts; and that no text for staff is in
-//! a file that learners load.
+//! Checks the size of the built UI: the first load, gzipped, and all files without fonts; and that no text for staff is
+//! in a file that learners load.
 
 use std::{
     fs,

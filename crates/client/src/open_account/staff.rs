@@ -1,7 +1,8 @@
 //! Requests of the screens for staff, with the session of the open account.
 //!
-//! Only the paths of a list can be requested, so that the UI cannot use the session for anything else. Reading follows the
-//! route table of the cache: figures that were read before are shown offline, with their time. Changes need the network.
+//! Only the paths of a list can be requested, so that the UI cannot use the session for anything else. Reading follows
+//! the route table of the cache: figures that were read before are shown offline, with their time. Changes need the
+//! network.
 //!
 //! Not here: what a person may do, which the server decides; the screens (`ui/src/staff`).
 

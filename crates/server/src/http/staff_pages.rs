@@ -1,7 +1,7 @@
 //! The screens for staff in a browser: the files of the built UI (`ui/src/staff`), at `/staff/`.
 //!
-//! Files in `assets` have a hash in their name and may be cached for ever; the page is read again each time. All addresses
-//! in them are relative, so that they also work below the path of a tenant.
+//! Files in `assets` have a hash in their name and may be cached for ever; the page is read again each time. All
+//! addresses in them are relative, so that they also work below the path of a tenant.
 //!
 //! Not here: what the screens request (`admin`, `staff_courses`).
 

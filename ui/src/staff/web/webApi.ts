@@ -1,5 +1,5 @@
-//! Requests of the pages in a browser: the server's API with the tokens of a sign-in. Tokens are kept in the memory and in
-//! the session storage of the tab, so that a reload does not sign out; they end with the tab or with signing out.
+//! Requests of the pages in a browser: the server's API with the tokens of a sign-in. Tokens are kept in the memory and
+//! in the session storage of the tab, so that a reload does not sign out; they end with the tab or with signing out.
 import type { UserInfo } from "../../api/types";
 import { asFailure, CommandFailure } from "../../platform/failure";
 import type { Method, StaffApi, StaffReply } from "../api";
