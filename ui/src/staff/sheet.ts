@@ -22,7 +22,8 @@ const text = (element: Element | null | undefined): string => (element?.textCont
 const label = (element: Element | null | undefined): string => text(element).split(":")[0]!.trim();
 
 export function readSheet(html: string): Sheet {
-  const page = new DOMParser().parseFromString(html, "text/html");
+  // The policy also forbids the style of a page that is only parsed.
+  const page = new DOMParser().parseFromString(html.replace(/<style[^]*?<\/style>/g, ""), "text/html");
   const paragraphs = [...page.querySelectorAll("body > p")];
   const sections = [...page.querySelectorAll("section")];
   const lines = sections[0]?.querySelectorAll("p");

@@ -45,7 +45,8 @@ function deviceId(): string {
 
 async function request(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(addressOf(path), { credentials: "omit", ...init });
+    // Nothing about people is kept on the disk of a shared computer.
+    return await fetch(addressOf(path), { credentials: "omit", cache: "no-store", ...init });
   } catch (cause) {
     throw asFailure(cause, "offline");
   }
