@@ -58,11 +58,10 @@ impl ExportSpec {
             Exported::Class | Exported::Devices if class.is_none() => {
                 return refused("class: is required for this kind");
             }
-            Exported::Course | Exported::Questions => {
-                if course.is_none() {
-                    return refused("course: is required for this kind");
-                }
+            Exported::Course | Exported::Questions if course.is_none() => {
+                return refused("course: is required for this kind");
             }
+            Exported::Course | Exported::Questions => {}
             _ if course.is_some() => return refused("course: has no meaning for this kind"),
             _ => {}
         }

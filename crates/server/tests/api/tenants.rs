@@ -1,9 +1,6 @@
 //! Tenants: two schools on one server with the same logins, courses and rows. None reaches what another has.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     body::Body,
