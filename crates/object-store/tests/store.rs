@@ -386,4 +386,5 @@ async fn an_independent_store_is_understood() {
     assert_eq!(tenant.read(hash).unwrap(), content);
     let wrong = ObjectStoreSettings { url: "s3://no-such-bucket-here".into(), ..settings.clone() };
     let wrong = ObjectStore::open(&wrong, None, Arc::new(SystemClock)).unwrap();
+    assert!(unavailable(&wrong.check("key").unwrap_err()).is_configuration);
 }
