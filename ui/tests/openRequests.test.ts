@@ -130,7 +130,13 @@ describe("a link", () => {
   });
 
   it("with an enrolment code sends it to the server of the link, and to no other", async () => {
-    const server = { address: "https://school.example", name: "School", version: "", passwordReset: false, clockAheadMs: 0 };
+    const server = {
+      address: "https://school.example",
+      name: "School",
+      version: "",
+      passwordReset: false,
+      clockAheadMs: 0,
+    };
     platform.replies["check_server"] = () => ({ ...server, registrationOpen: false });
     platform.replies["register"] = () => fail("token_used_up");
     platform.replies["sign_in"] = () => ({ ...stateOf(amina, idle, [amina]), enrolmentRefused: "token_expired" });

@@ -20,7 +20,7 @@ const LEARNERS: &str = "10000";
 const START: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-struct Options {
+struct LoadOptions {
     scenario: Option<String>,
     seconds: Option<String>,
     engine: Option<String>,
@@ -55,8 +55,8 @@ pub fn run(args: &[String]) -> Result {
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
-fn options(args: &[String]) -> Result<Options> {
-    let mut options = Options::default();
+fn options(args: &[String]) -> Result<LoadOptions> {
+    let mut options = LoadOptions::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().cloned().ok_or(format!("{arg} requires a value"));
@@ -84,7 +84,7 @@ fn build() -> Result<PathBuf> {
     Ok(sh::target().join("release"))
 }
 
-fn run_on(engine: &str, cluster: Option<&Cluster>, bin: &Path, options: &Options) -> Result {
+fn run_on(engine: &str, cluster: Option<&Cluster>, bin: &Path, options: &LoadOptions) -> Result {
     let folder = sh::target().join("load").join(engine);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;

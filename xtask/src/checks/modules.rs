@@ -20,6 +20,9 @@ use crate::sh::Result;
 
 /// Maximum lines of source per crate, including tests in the same files.
 const MAX_LINES: usize = 12_000;
+/// Crates that may be larger until they are divided: `carrel-server` into the data folder (configuration, database,
+/// backups, imports, publishing) and HTTP.
+const LARGER: &[(&str, usize)] = &[("carrel-server", 13_500)];
 
 /// Prints a line for each crate and returns an error if there are problems.
 pub fn check() -> Result {
@@ -192,8 +195,10 @@ impl Crate {
     fn problems(&self) -> Vec<String> {
         let mut out = self.cycles();
         out.extend(self.duplicate_types());
-        if self.lines > MAX_LINES {
-            out.push(format!("{}: {} lines of source, maximum {MAX_LINES}", self.name, self.lines));
+        let larger = LARGER.iter().find(|(name, _)| *name == self.name);
+        let max = larger.map_or(MAX_LINES, |(_, lines)| *lines);
+        if self.lines > max {
+            out.push(format!("{}: {} lines of source, maximum {max}", self.name, self.lines));
         }
         out
     }
