@@ -21,7 +21,7 @@ use crate::{
 /// File with the settings of the object store.
 pub(crate) const MARKER: &str = "object-store.toml";
 
-/// Opens the blobs of a data folder. `settings`: those of the configuration.
+/// Opens the blobs of a data folder. The caller has to call `mark` when the database is open.
 ///
 /// # Errors
 /// If the blobs are in another place than the settings name: a server would find none of them.
@@ -51,10 +51,17 @@ pub(crate) fn open(config: &Config) -> Result<Arc<dyn BlobStore>, Error> {
         }
         _ => {}
     }
-    if stored.as_ref() != Some(settings) {
-        mark(dir, settings)?;
-    }
     Ok(Arc::new(store))
+}
+
+/// Writes down in which object store of the configuration the blobs are. Not before there is a database: the file without
+/// a database means that the database was lost.
+pub(crate) fn mark(config: &Config) -> Result<(), Error> {
+    let dir = &config.data_dir;
+    match &config.settings.blobs {
+        Some(settings) if stored(dir)?.as_ref() != Some(settings) => write_marker(dir, settings),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the blobs of a data folder whose server is not opened, as its last one had them.
@@ -158,7 +165,7 @@ pub async fn copy(config: &Config, to_folder: bool) -> Result<Copied, Error> {
     });
     let copied = copied.await.map_err(|e| Error::Refused(e.to_string()))?.map_err(name)?;
     match settings.filter(|_| !to_folder) {
-        Some(settings) => mark(dir, &settings)?,
+        Some(settings) => write_marker(dir, &settings)?,
         None => remove_file(&dir.join(MARKER))?,
     }
     Ok(copied)
@@ -194,7 +201,7 @@ fn stored(dir: &Path) -> Result<Option<ObjectStoreSettings>, Error> {
     }
 }
 
-fn mark(dir: &Path, settings: &ObjectStoreSettings) -> Result<(), Error> {
+fn write_marker(dir: &Path, settings: &ObjectStoreSettings) -> Result<(), Error> {
     let text = toml::to_string(settings).map_err(|e| Error::Refused(e.to_string()))?;
     write_synced(&dir.join(MARKER), &text)
 }

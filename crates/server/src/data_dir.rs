@@ -98,6 +98,7 @@ impl DataDir {
         let options = OpenOptions { readers: s.readers, now_ms: config.clock.now_ms() };
         let mut opened = config.engine.open(dir, options)?;
         database::mark(config.engine.as_ref(), dir)?;
+        blob_place::mark(&config)?;
         let events: Arc<dyn EventBus> = match opened.messages.take() {
             Some(messages) => Arc::new(SharedEvents::new(messages)),
             None => Arc::new(EventHub::default()),
@@ -185,5 +186,8 @@ fn has_leftover_files(dir: &Path, blobs: &BlobFolder) -> bool {
     let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
         found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
     });
-    has_entries(blobs.root()) || has_entries(&dir.join("backups")) || was_replaced
+    has_entries(blobs.root())
+        || blob_place::is_remote(dir)
+        || has_entries(&dir.join("backups"))
+        || was_replaced
 }

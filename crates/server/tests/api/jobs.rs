@@ -162,7 +162,7 @@ async fn the_purge_deletes_expired_sign_ins() {
     assert_eq!(server.rows_of("sign_in"), 0);
     let unknown = server.run_job("sweep").await.unwrap_err();
     assert!(
-        unknown.contains("purge, clean-up, check-rows, check-indices, render, count-learners"),
+        unknown.contains("use one of purge, clean-up, check-rows, check-indices, analytics"),
         "{unknown}"
     );
 }

@@ -146,6 +146,8 @@ fn each_route_has_a_limit_or_is_known_to_need_none() {
         "/health",
         "/health/",
         "/metrics",
+        "/staff",
+        "/staff/",
         "/api/openapi.json",
         "/api/updates/{file}",
         "/api/meta",
