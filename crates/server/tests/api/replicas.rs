@@ -98,7 +98,13 @@ impl Cluster {
 }
 
 fn server_of(folder: &Path, engine: Arc<dyn Engine>) -> TestServer {
-    let settings = Settings { registration_open: true, route_limits: false, ..Settings::default() };
+    // Without the response cache: a kept reply needs no replica.
+    let settings = Settings {
+        registration_open: true,
+        route_limits: false,
+        cache_mib: 0,
+        ..Settings::default()
+    };
     let clock = Arc::new(FakeClock::new(NOW));
     let config = Config { settings, engine, clock: Arc::clone(&clock) as _, ..Config::new(folder) };
     let data_dir = DataDir::open(config).unwrap();
