@@ -366,7 +366,7 @@ mod tests {
             (Missing, "f".to_owned()),
         ];
         assert_eq!(faults(&facts), expected);
-        // An index does not duplicate one that begins with other columns, or a partial one.
+        // Only an index with the same first columns and without a condition is a duplicate.
         facts.indices.retain(|index| !["prefix", "same", "unused"].contains(&index.name.as_str()));
         assert_eq!(faults(&facts), [(Missing, "f".to_owned())]);
 

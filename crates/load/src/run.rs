@@ -1,4 +1,4 @@
-//! Runs a scenario: one task for each person, and one that samples the server's process each second.
+//! Runs a scenario: one task for each person, and one task that reads CPU time and memory of the server each second.
 
 use std::{
     collections::BTreeMap,

@@ -230,7 +230,7 @@ impl Client {
         }
     }
 
-    /// Makes an object as new as one that was just written, without sending its content.
+    /// Sets the modification time of an object to now, by copying the object onto itself in the store.
     pub async fn touch(&self, key: &str) -> Result<()> {
         let Place { bucket, prefix, .. } = &self.place;
         let source = encode(&format!("/{bucket}/{prefix}{key}"), true);

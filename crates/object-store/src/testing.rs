@@ -1,7 +1,7 @@
 //! A small S3 server for tests: objects in memory, signatures that are verified, lists in pages, and faults on demand.
 //!
-//! It computes signatures from the bytes that it received, without the code that signs requests. The time of a change
-//! is the one that the client signed, so that tests with a clock of their own control it.
+//! It computes signatures from the bytes that it received, without the code that signs requests. The modification
+//! time of an object is the time that the client signed, so that tests can set it.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "for tests")]
 
 use std::{

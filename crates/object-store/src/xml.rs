@@ -38,7 +38,7 @@ pub(crate) fn page(xml: &str) -> Option<Page> {
     Some(page)
 }
 
-/// Returns code and message of an error, also of one that follows status 200.
+/// Returns code and message of an error. A store may send an error in the body of a reply with status 200.
 pub(crate) fn error(xml: &str) -> Option<(String, String)> {
     let error = &xml[xml.find("<Error>")?..];
     Some((text(error, "Code")?, text(error, "Message").unwrap_or_default()))

@@ -55,7 +55,7 @@ pub struct StaffChange {
     pub body: Bytes,
 }
 
-/// Refuses a path that is not in the list, or that another reader may read as one that is not.
+/// Refuses a path that is not in the list, or that a server could normalise to such a path.
 fn check(path: &str) -> Result<()> {
     let plain = path.split('?').next().unwrap_or_default();
     let is_listed = plain == HEALTH || PREFIXES.iter().any(|prefix| plain.starts_with(prefix));
