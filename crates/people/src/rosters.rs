@@ -8,6 +8,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write},
 };
@@ -66,6 +67,8 @@ pub struct AppliedRoster {
     pub held: u64,
     /// Differences that no longer applied, with the reason.
     pub conflicts: Vec<String>,
+    /// People created by the import that is undone, who have left therefore.
+    pub withdrawn: BTreeSet<UserId>,
 }
 
 /// The people of a server as a roster sees them.
@@ -297,16 +300,17 @@ pub fn apply_batch(
     let people = StoredPeople::new(tx, now_ms)?;
     let (import, mut number) = (applied.import, applied.applied);
     let actions = permitted(&people, by.by, actions, &mut applied.conflicts)?;
-    let skipped = carrel_roster::apply(&people, &actions, &mut |action, change| {
-        number += 1;
-        if let Some(reverse) = &change.reverse {
-            tx.add_roster_change(import, number, &serde_json::to_string(reverse)?)?;
-        }
-        let detail = serde_json::json!({ "import": import, "change": action }).to_string();
-        let subject = change.subject.map(UserId);
-        let action = action.name().to_owned();
-        Ok(tx.add_audit(&AuditRow { at_ms: now_ms, actor, action, subject, detail })?)
-    });
+    let skipped =
+        carrel_roster::apply(&people, &actions, &mut applied.withdrawn, &mut |action, change| {
+            number += 1;
+            if let Some(reverse) = &change.reverse {
+                tx.add_roster_change(import, number, &serde_json::to_string(reverse)?)?;
+            }
+            let detail = serde_json::json!({ "import": import, "change": action }).to_string();
+            let subject = change.subject.map(UserId);
+            let action = action.name().to_owned();
+            Ok(tx.add_audit(&AuditRow { at_ms: now_ms, actor, action, subject, detail })?)
+        });
     applied.conflicts.extend(skipped.map_err(|error| match error {
         ApplyError::LastAdministrator => PeopleError::LastAdministrator,
         ApplyError::Store(error) => of_roster(carrel_roster::Error::Other(error)),

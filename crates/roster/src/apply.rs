@@ -3,14 +3,19 @@
 //! A difference that contradicts what is stored by now, because somebody else changed the same person meanwhile, is
 //! skipped with a reason.
 //!
+//! Undoing an import keeps the people that it created, as people who have left. If such a person has the login or the
+//! id that another one had before the import, the other one gets it back and the created one another login, or no id.
+//!
 //! Not here: transactions, the audit log, storing reverses (the server).
+
+use std::collections::BTreeSet;
 
 use carrel_model::{Slug, UserId, wire::Role};
 use uuid::Uuid;
 
 use crate::{
     directory::{Class, ClassId, ClassState, Directory, Membership, Person},
-    entry::{Action, ClassRef, FieldChange, NewPerson, PersonField, PersonRef},
+    entry::{Action, ClassRef, FieldChange, NewPerson, PersonField, PersonRef, Why},
     error::BoxError,
     records::{State, role_name},
 };
@@ -52,20 +57,22 @@ pub enum ApplyError {
 }
 
 /// Applies the actions in order, and calls `done` after each applied one. Returns the skipped actions with the reasons.
+/// `withdrawn` has the people whose creation was undone by earlier batches of the same undo; those of this one are added.
 ///
 /// # Errors
 /// No active administrator would be left, or the store or `done` fails. The caller then undoes the whole batch.
 pub fn apply(
     store: &dyn PeopleStore,
     actions: &[Action],
+    withdrawn: &mut BTreeSet<UserId>,
     done: &mut dyn FnMut(&Action, Change) -> Result<(), BoxError>,
 ) -> Result<Vec<String>, ApplyError> {
     let before = store.administrators().map_err(ApplyError::Store)?;
     let mut skipped = Vec::new();
     for action in actions {
-        match apply_one(store, action) {
-            Ok(change) => done(action, change).map_err(ApplyError::Store)?,
-            Err(Refusal::Skipped(reason)) => skipped.push(reason),
+        match apply_releasing(store, action, withdrawn, done) {
+            Ok(()) => {}
+            Err(Refusal::Skipped(reason) | Refusal::Taken { reason, .. }) => skipped.push(reason),
             Err(Refusal::Failed(error)) => return Err(ApplyError::Store(error)),
         }
     }
@@ -73,8 +80,62 @@ pub fn apply(
     if before > 0 && after == 0 { Err(ApplyError::LastAdministrator) } else { Ok(skipped) }
 }
 
+/// Applies an action. A login or id that a withdrawn person has is taken from that person first.
+fn apply_releasing(
+    store: &dyn PeopleStore,
+    action: &Action,
+    withdrawn: &mut BTreeSet<UserId>,
+    done: &mut dyn FnMut(&Action, Change) -> Result<(), BoxError>,
+) -> Attempt<()> {
+    let change = loop {
+        match apply_one(store, action) {
+            Err(Refusal::Taken { by, field, reason }) => {
+                if by.state != State::Left || !withdrawn.contains(&by.id) {
+                    return skip(reason);
+                }
+                let Some(release) = release(store, &by, field)? else { return skip(reason) };
+                done(&release, apply_one(store, &release)?)?;
+            }
+            applied => break applied?,
+        }
+    };
+    if let (Action::SetState { why: Why::CreationUndone, .. }, Some(id)) = (action, change.subject)
+    {
+        withdrawn.insert(UserId(id));
+    }
+    Ok(done(action, change)?)
+}
+
+/// Returns the change that gives a person another login, or no id. `None` if no similar login is free.
+fn release(store: &dyn PeopleStore, person: &Person, field: PersonField) -> Stored<Option<Action>> {
+    let (before, after) = if field == PersonField::Login {
+        let start: String = person.login.chars().take(carrel_precis::MAX_NAME - 4).collect();
+        let logins = (2..1000).flat_map(|n| [format!("{start}-{n}"), format!("{start} {n}")]);
+        let mut valid = logins.filter_map(|login| carrel_precis::new_login(&login).ok());
+        let free = loop {
+            let Some(login) = valid.next() else { return Ok(None) };
+            match check_login(store, &login, Some(person.id)) {
+                Ok(()) => break login,
+                Err(Refusal::Failed(error)) => return Err(error),
+                Err(_) => {}
+            }
+        };
+        (person.login.clone(), free)
+    } else {
+        (person.source_id.clone().unwrap_or_default(), String::new())
+    };
+    let changes = vec![FieldChange { field, before, after }];
+    Ok(Some(Action::ChangePerson { person: PersonRef::Id(person.id), changes }))
+}
+
 enum Refusal {
     Skipped(String),
+    /// Another person has the login or the id.
+    Taken {
+        by: Box<Person>,
+        field: PersonField,
+        reason: String,
+    },
     Failed(BoxError),
 }
 
@@ -220,21 +281,23 @@ fn references(membership: Membership) -> (PersonRef, ClassRef) {
 /// stored by an older release and is restored unchanged.
 fn check_login(store: &dyn PeopleStore, login: &str, of: Option<UserId>) -> Attempt<()> {
     let Ok(key) = carrel_precis::username(login) else { return Ok(()) };
-    let is_other = |found: Option<Person>| found.is_some_and(|found| Some(found.id) != of);
-    if is_other(store.person_by_login_key(&key)?) {
-        return skip(format!("the login {login:?} is taken"));
-    }
-    if is_other(store.person_by_skeleton(&carrel_precis::skeleton(&key))?) {
-        return skip(format!("the login {login:?} looks like another one"));
-    }
-    Ok(())
+    let taken = |found: Option<Person>, reason: String| match found {
+        Some(by) if Some(by.id) != of => {
+            Err(Refusal::Taken { by: Box::new(by), field: PersonField::Login, reason })
+        }
+        _ => Ok(()),
+    };
+    taken(store.person_by_login_key(&key)?, format!("the login {login:?} is taken"))?;
+    let similar = store.person_by_skeleton(&carrel_precis::skeleton(&key))?;
+    taken(similar, format!("the login {login:?} looks like another one"))
 }
 
 fn check_source_id(store: &dyn PeopleStore, id: Option<&str>, of: Option<UserId>) -> Attempt<()> {
     let Some(id) = id else { return Ok(()) };
     match store.person_by_source_id(id)? {
-        Some(person) if Some(person.id) != of => {
-            skip(format!("the id {id:?} is that of {}", person.login))
+        Some(by) if Some(by.id) != of => {
+            let reason = format!("the id {id:?} is that of {}", by.login);
+            Err(Refusal::Taken { by: Box::new(by), field: PersonField::SourceId, reason })
         }
         _ => Ok(()),
     }
@@ -273,14 +336,8 @@ fn change_person(
     for FieldChange { field, before, after } in changes {
         let value = filled(after);
         let stored = match field {
-            PersonField::SourceId => {
-                check_source_id(store, value.as_deref(), Some(person.id))?;
-                std::mem::replace(&mut person.source_id, value)
-            }
-            PersonField::Login => {
-                check_login(store, after, Some(person.id))?;
-                Some(std::mem::replace(&mut person.login, after.clone()))
-            }
+            PersonField::SourceId => std::mem::replace(&mut person.source_id, value),
+            PersonField::Login => Some(std::mem::replace(&mut person.login, after.clone())),
             PersonField::Name => Some(std::mem::replace(&mut person.name, after.clone())),
             PersonField::Given => std::mem::replace(&mut person.given, value),
             PersonField::Family => std::mem::replace(&mut person.family, value),
@@ -297,6 +354,16 @@ fn change_person(
         };
         if stored.unwrap_or_default() != *before {
             return skip(format!("{login}: {field:?} was changed meanwhile"));
+        }
+    }
+    // Last, so that nobody's login or id is released for a change that is skipped.
+    for FieldChange { field, .. } in changes {
+        match field {
+            PersonField::Login => check_login(store, &person.login, Some(person.id))?,
+            PersonField::SourceId => {
+                check_source_id(store, person.source_id.as_deref(), Some(person.id))?;
+            }
+            _ => {}
         }
     }
     Ok(store.put_person(&person)?)

@@ -93,6 +93,8 @@ pub enum Why {
     /// The roster names a person who was suspended or had left.
     Named,
     Undo,
+    /// An import that created the person is undone.
+    CreationUndone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +184,7 @@ impl Action {
                 person: PersonRef::Login(person.login_key.clone()),
                 before: person.state,
                 after: State::Left,
-                why: Why::Undo,
+                why: Why::CreationUndone,
             },
             Self::ChangePerson { person, changes } => {
                 Self::ChangePerson { person: person.clone(), changes: back(changes) }

@@ -88,3 +88,32 @@ fn reverses_name_ids() {
         school.people.values().any(|person| person.login == "bo.li" && person.state == State::Left)
     );
 }
+
+/// Imports the file into the sample school, undoes it and undoes that. Returns the three schools and the reverses.
+fn undone_and_redone(file: &str) -> [School; 3] {
+    let mut school = School::sample();
+    let found = run(&school, file.as_bytes(), &Options::default()).unwrap();
+    let reverses = school.apply_all(&found, &found.summary.verdict(&Approval::default()));
+    let imported = school.clone();
+    let (redo, skipped) = school.apply(&reverses).unwrap();
+    assert_eq!(skipped, [""; 0]);
+    let undone = school.clone();
+    let (_, skipped) = school.apply(&redo).unwrap();
+    assert_eq!(skipped, [""; 0]);
+    [imported, undone, school]
+}
+
+#[test]
+fn an_undo_gives_back_logins_that_new_people_took() {
+    // Peter is renamed, and a new person has his old login, the last one with a Cyrillic letter that looks like p.
+    for (taken, login) in [("peter", "peter-2"), ("Peter", "Peter-2"), ("рeter", "рeter-2")] {
+        let file = format!("id,login,name\n1002,peter.ito,Peter Ito\n1009,{taken},Peter New\n");
+        let [imported, undone, redone] = undone_and_redone(&file);
+        for person in School::sample().people.values() {
+            assert_eq!(undone.people.get(&person.id), Some(person));
+        }
+        let new = undone.people.values().find(|p| p.source_id.as_deref() == Some("1009")).unwrap();
+        assert_eq!((new.login.as_str(), new.state), (login, State::Left));
+        assert_eq!(redone.people, imported.people);
+    }
+}

@@ -106,7 +106,7 @@ impl School {
     ) -> std::result::Result<(Vec<Action>, Vec<String>), ApplyError> {
         let live = Live(RefCell::new(self.clone()));
         let mut reverses = Vec::new();
-        let skipped = apply(&live, actions, &mut |_, change: Change| {
+        let skipped = apply(&live, actions, &mut BTreeSet::new(), &mut |_, change: Change| {
             reverses.extend(change.reverse);
             Ok(())
         })?;
