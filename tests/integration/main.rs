@@ -36,3 +36,4 @@ mod space;
 mod staff;
 mod stories;
 mod support;
+mod traces;

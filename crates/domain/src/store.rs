@@ -11,7 +11,9 @@ use std::{
 use carrel_analytics::Zone;
 use carrel_monitoring::{Metrics, QueryKind};
 use carrel_store::{PoolUse, TxJob};
+use carrel_system::SPAN_TARGET;
 use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tracing::Span;
 
 pub use carrel_store::{
     Audience, CatalogueState, Engine, Filter, Freshness, Kind, ListOrder, Listed,
@@ -161,6 +163,7 @@ impl Store {
         let (reply, receiver) = oneshot::channel();
         let job = StoreJob {
             name,
+            span: tracing::debug_span!(target: SPAN_TARGET, "transaction", otel.name = name),
             f,
             result: None,
             events: Vec::new(),
@@ -183,6 +186,8 @@ fn once<T, E>(
 
 struct StoreJob<T, E, F> {
     name: &'static str,
+    /// From the call to the end of the transaction.
+    span: Span,
     /// Returns `None` if it cannot be run again.
     f: F,
     result: Option<Result<T, E>>,
@@ -200,6 +205,7 @@ where
     F: FnMut(&dyn Tx, &mut Vec<Event>) -> Option<Result<T, E>> + Send,
 {
     fn run(&mut self, tx: &dyn Tx) -> bool {
+        let _entered = self.span.clone().entered();
         let start = crate::clock::stopwatch();
         let (f, events) = (&mut self.f, &mut self.events);
         let result = catch_unwind(AssertUnwindSafe(|| f(tx, events))).unwrap_or_else(|_| {
@@ -233,6 +239,7 @@ where
             (_, Err(e)) => Err(e.into()),
             (None, Ok(())) => Err(StoreError::closed().into()),
         };
+        drop(self.span);
         // Fails if the caller was cancelled.
         let _ = self.reply.send(result);
     }

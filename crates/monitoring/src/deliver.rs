@@ -30,6 +30,18 @@ pub enum AlertError {
     Client(#[from] reqwest::Error),
 }
 
+/// Returns a client for requests to a monitoring service.
+pub(crate) fn http_client() -> reqwest::Result<Client> {
+    // The provider of cryptography of this workspace is ring, whatever the default of the process is.
+    let _ =
+        rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
+    Client::builder()
+        .redirect(Policy::none())
+        .timeout(TIMEOUT)
+        .user_agent(concat!("carrel-server/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
 /// A receiver that accepts JSON.
 struct Receiver {
     name: &'static str,
@@ -79,15 +91,7 @@ impl Sender {
             }
             None => None,
         };
-        // The provider of cryptography of this workspace is ring, whatever the default of the process is.
-        let _ = rustls::crypto::CryptoProvider::install_default(
-            rustls::crypto::ring::default_provider(),
-        );
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("carrel-server/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = http_client()?;
         Ok(Self { client, context, chat, pager })
     }
 

@@ -1,5 +1,5 @@
 //! Monitoring of the server: metrics for Prometheus, the load of the last minutes, slow transactions, and the rules and
-//! messages of alerts, which are sent to a chat and a pager.
+//! messages of alerts, which are sent to a chat and a pager; traces for OpenTelemetry.
 //!
 //! Not here: routes, mail, and when the rules are judged (`carrel-server`).
 
@@ -12,6 +12,7 @@ mod process;
 mod query_kind;
 mod settings;
 mod slow;
+pub mod traces;
 
 pub use alerts::{Alert, AlertState, Change, Notice, RULES, Reading, Rule, Severity};
 pub use deliver::{AlertError, Sender};

@@ -1,16 +1,19 @@
-//! Opens a span for each request: its time until the head of the reply, and whether it failed.
+//! Opens a span for each request: its time until the head of the reply, and whether it failed. Each request is a trace of
+//! its own (W3C Trace Context), so that the server's spans of a request can be found.
 //!
 //! Not here: who measures spans (`carrel-diagnostics`).
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carrel_system::SPAN_TARGET;
+use carrel_system::{IdGen, SPAN_TARGET, SystemIds};
+use http::HeaderValue;
 use tracing::{Instrument, field::Empty};
 
 use crate::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 
-/// An `Http` whose requests are measured. The span has no address, only the method.
+/// An `Http` whose requests are measured. The span has no address, only the method and the id of the trace, which is
+/// random.
 pub struct TracedHttp {
     inner: Arc<dyn Http>,
 }
@@ -30,7 +33,7 @@ impl Http for TracedHttp {
     fn network_changed(&self) {
         self.inner.network_changed();
     }
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+    async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         let label = match request.method {
             http::Method::GET => "get",
             http::Method::POST => "post",
@@ -38,7 +41,18 @@ impl Http for TracedHttp {
             http::Method::DELETE => "delete",
             _ => "other",
         };
-        let span = tracing::info_span!(target: SPAN_TARGET, "http", label, failed = Empty, offline = Empty);
+        let trace = trace_id();
+        if let Ok(parent) = HeaderValue::from_str(&format!("00-{trace}-{}-01", &trace[16..])) {
+            request.headers.insert("traceparent", parent);
+        }
+        let span = tracing::info_span!(
+            target: SPAN_TARGET,
+            "http",
+            label,
+            trace,
+            failed = Empty,
+            offline = Empty
+        );
         let result = self.inner.send(request).instrument(span.clone()).await;
         match &result {
             Ok(reply) if reply.status < 500 => {}
@@ -51,4 +65,13 @@ impl Http for TracedHttp {
         }
         result
     }
+}
+
+/// Returns a random id of a trace, as 32 hexadecimal digits.
+fn trace_id() -> String {
+    let mut bytes = [0; 16];
+    // Not the app's generator of ids: nothing that is stored depends on it.
+    SystemIds.fill(&mut bytes);
+    // An id of zeros is invalid.
+    format!("{:032x}", u128::from_be_bytes(bytes) | 1)
 }

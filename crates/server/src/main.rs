@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod course_commands;
+mod log;
 mod mail_commands;
 mod roster_commands;
 mod tenant_commands;
@@ -9,7 +10,6 @@ mod token_commands;
 mod user_commands;
 
 use std::{
-    io::IsTerminal,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -342,13 +342,6 @@ enum NewKind {
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CARREL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
     // A panic of a decoder is reported as an error of the file that it decodes.
     let print_panic = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -361,7 +354,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|e| Error::Refused(format!("failed to start the async runtime: {e}")))
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+        .and_then(|runtime| {
+            let tracing = log::init(runtime.handle());
+            let result = runtime.block_on(run(cli.command));
+            tracing.close();
+            result
+        });
     match result {
         Ok(code) => code,
         Err(e) => {
@@ -373,9 +371,6 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// Log levels, unless `CARREL_LOG` sets others. The decoders of recordings log each file that they open.
-const DEFAULT_LOG: &str = "info,symphonia=error";
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {

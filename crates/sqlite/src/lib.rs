@@ -14,6 +14,7 @@ mod open;
 pub mod rows;
 mod schema;
 pub mod search;
+mod trace;
 
 pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};

@@ -8,7 +8,7 @@ use std::{fs::File, io::Read, path::Path, time::Duration};
 use carrel_model::lattice::{Extra, Join, Row, Validate};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags};
 
-use crate::{Cause, Error, Result, rows::payload_hash};
+use crate::{Cause, Error, Result, rows::payload_hash, trace};
 
 /// SQLite 3.7.0 to 3.51.2 can corrupt a database if two connections write and checkpoint its write-ahead log.
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
@@ -76,8 +76,8 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     if options.create && !options.read_only {
         make_private(path)?;
     }
-    let conn = Connection::open_with_flags(path, flags)?;
-    prepare(&conn, options)?;
+    let mut conn = Connection::open_with_flags(path, flags)?;
+    prepare(&mut conn, options)?;
     if !options.read_only {
         if conn.is_readonly(rusqlite::MAIN_DB)? {
             // SQLite opens a file without write permission successfully, and would report the error at the first write.
@@ -112,15 +112,15 @@ pub fn open_immutable(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI;
-    let conn = Connection::open_with_flags(format!("file:{root}{slashes}?immutable=1"), flags)?;
-    prepare(&conn, Options::reader())?;
+    let mut conn = Connection::open_with_flags(format!("file:{root}{slashes}?immutable=1"), flags)?;
+    prepare(&mut conn, Options::reader())?;
     Ok(conn)
 }
 
 /// Opens a database in memory, with all other settings as in `open`.
 pub fn open_in_memory() -> Result<Connection> {
-    let conn = Connection::open_in_memory()?;
-    prepare(&conn, Options::default())?;
+    let mut conn = Connection::open_in_memory()?;
+    prepare(&mut conn, Options::default())?;
     Ok(conn)
 }
 
@@ -137,7 +137,7 @@ fn make_private(path: &Path) -> Result<()> {
     }
 }
 
-fn prepare(conn: &Connection, options: Options) -> Result<()> {
+fn prepare(conn: &mut Connection, options: Options) -> Result<()> {
     if rusqlite::version_number() < MIN_SQLITE_VERSION {
         return Err(Error::OldSqlite { found: rusqlite::version() });
     }
@@ -164,6 +164,7 @@ fn prepare(conn: &Connection, options: Options) -> Result<()> {
         conn.pragma_update(None, "fullfsync", true)?;
         conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     }
+    trace::statements(conn)?;
     functions(conn)
 }
 

@@ -6,6 +6,7 @@ use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
 
 use carrel_model::{BlobHash, UserId};
 use carrel_store::{CatalogueState, Result, StoreError, facts, tx::FactTx};
+use carrel_system::SQL_TARGET;
 use deadpool_postgres::Object;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_postgres::{
@@ -157,15 +158,17 @@ impl<'c> PgTx<'c> {
     /// Runs a statement, and measures its duration.
     fn run<T>(
         &self,
+        sql: &str,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        let _span = tracing::debug_span!(target: SQL_TARGET, "sql", db.query.text = sql).entered();
         let begun = Instant::now();
         let result = self.handle.block_on(statement);
         self.counts.statement(begun.elapsed());
         self.result(result)
     }
     pub(crate) fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>> {
-        self.run(async {
+        self.run(sql, async {
             let statement = self.client.prepare_cached(sql).await?;
             self.client.query(&statement, params).await
         })
@@ -178,7 +181,7 @@ impl<'c> PgTx<'c> {
     }
     /// Returns the number of changed rows.
     pub(crate) fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64> {
-        self.run(async {
+        self.run(sql, async {
             let statement = self.client.prepare_cached(sql).await?;
             self.client.execute(&statement, params).await
         })

@@ -23,3 +23,6 @@ pub use storage_error::StorageError;
 /// Target of the `tracing` spans that are measured (`carrel-diagnostics`), and of no log line: calls of the UI, and access
 /// to databases and to the network below them.
 pub const SPAN_TARGET: &str = "carrel::span";
+/// Target of the `tracing` spans of SQL statements. Statements of SQLite have none unless the target is enabled when
+/// their connection is opened.
+pub const SQL_TARGET: &str = "carrel::sql";

@@ -131,7 +131,14 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "carrel-store-postgres",
-        &["carrel-model", "carrel-analytics", "carrel-roster", "carrel-sqlite", "carrel-store"],
+        &[
+            "carrel-model",
+            "carrel-system",
+            "carrel-analytics",
+            "carrel-roster",
+            "carrel-sqlite",
+            "carrel-store",
+        ],
         &[],
     ),
     ("carrel-redis", &["carrel-store"], &[]),
@@ -143,6 +150,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         "carrel-domain",
         &[
             "carrel-model",
+            "carrel-system",
             "carrel-monitoring",
             "carrel-analytics",
             "carrel-package",
@@ -181,8 +189,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-redis",
             "carrel-response-cache",
             "carrel-roster",
+            "carrel-system",
         ],
-        &["carrel-testkit", "carrel-sqlite", "carrel-learning", "carrel-system"],
+        &["carrel-testkit", "carrel-sqlite", "carrel-learning"],
     ),
     ("carrel-load", &["carrel-model", "carrel-server"], &[]),
     ("carrel-testkit", ALL, ALL),
@@ -275,7 +284,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
             "carrel-testkit",
             "carrel-tests",
         ],
-        "only carrel-net sends requests of the client; the server's go to identity providers, object stores and receivers of alerts",
+        "only carrel-net sends requests of the client; the server's go to identity providers, object stores and receivers of alerts and traces",
     ),
     ("minisign-verify", &["carrel-update"], "one implementation of signatures of updates"),
     (
@@ -289,6 +298,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
 const ALL_BUT_MODEL: &[&str] = &[
     "carrel-load",
     "carrel-domain",
+    "carrel-monitoring",
     "carrel-oidc",
     "carrel-mail",
     "carrel-object-store",

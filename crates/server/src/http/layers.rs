@@ -10,13 +10,17 @@ use axum::{
     response::Response,
 };
 use carrel_model::ErrorCode;
+use carrel_monitoring::traces;
+use carrel_system::SPAN_TARGET;
 use futures_util::FutureExt;
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiError};
 
 /// `Retry-After` while the server's clock is wrong, in ms.
 const CLOCK_RETRY_MS: u64 = 60_000;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Marks an error reply that already has its body.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +36,10 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         .get::<MatchedPath>()
         .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
     let version = request.version();
+    let span = request_span(&request, &route, &id);
     let result = match oversized(&request) {
         Some(error) => Ok(axum::response::IntoResponse::into_response(error)),
-        None => AssertUnwindSafe(next.run(request)).catch_unwind().await,
+        None => AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind().await,
     };
     let mut reply = match result {
         Ok(reply) => reply,
@@ -47,6 +52,11 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         }
     };
     let status = reply.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    drop(span);
     let is_error = status.is_client_error() || status.is_server_error();
     if is_error && reply.extensions().get::<OwnBody>().is_none() {
         reply = with_problem(reply, &id, &method);
@@ -81,6 +91,25 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     }
     set_security_headers(headers, app.settings.behind_tls);
     reply
+}
+
+/// Opens the span of a request, with the names of OpenTelemetry, as a part of the client's trace if it has sent one.
+fn request_span(request: &Request, route: &str, id: &str) -> Span {
+    let span = tracing::debug_span!(
+        target: SPAN_TARGET,
+        "request",
+        otel.name = %format_args!("{} {route}", request.method()),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+        request.id = id,
+    );
+    if let Some(parent) = request.headers().get(TRACEPARENT).and_then(|v| v.to_str().ok()) {
+        traces::set_parent(&span, parent);
+    }
+    span
 }
 
 /// Returns the method as the label of a metric: any token is a valid method, and each label is kept in memory.
