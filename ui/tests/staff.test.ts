@@ -120,6 +120,7 @@ describe("a class", () => {
   it("shows who got how far, with the time of the figures, sorted as chosen", async () => {
     const { target } = await open("teach", `class/${CLASS}`);
     expect(text(byRole(target, "heading", "Form 2 East"))).toBe("Form 2 East");
+    expect(text(target.querySelector(".dotted")!)).toBe("12 studentsHow Rivers WorkFirst Steps in Fractions");
     const before = rows(target);
     expect(before).toHaveLength(12);
     expect(before[0]).toContain("Asha Mwangi");
