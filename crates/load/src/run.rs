@@ -222,16 +222,16 @@ impl Person {
             Pace::Streams => {
                 let streams = Arc::clone(&self.streams);
                 let token = self.token(Sender::Student);
-                let (at, results) = (self.start.elapsed(), self.results.clone());
-                let start = self.start;
+                // Connections are opened over ten seconds.
+                let share = self.number as f64 / self.plan.people as f64;
+                tokio::time::sleep(Duration::from_secs_f64(10.0 * share)).await;
+                let (start, at) = (self.start, self.start.elapsed());
+                let results = self.results.clone();
                 let opened = |status: hyper::StatusCode| {
                     let outcome = outcome(status);
                     let took = start.elapsed() - at;
                     let _ = results.send(Done { action: Action::Pull, at, took, outcome });
                 };
-                // Connections are opened over ten seconds.
-                let share = self.number as f64 / self.plan.people as f64;
-                tokio::time::sleep(Duration::from_secs_f64(10.0 * share)).await;
                 *streams.lock().await += 1;
                 // Ends with the run, or if the server ends it.
                 let result = self.connection.stream(&token, opened).await;
