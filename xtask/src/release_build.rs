@@ -30,8 +30,8 @@ pub fn build(root: &Path) -> Result<PathBuf> {
     Ok(target.join("release"))
 }
 
-/// Sets the compiler flags of releases: no path of this machine is in the programs, so the same source gives the same
-/// program in every folder.
+/// Sets the compiler flags of releases: neither a path of this machine nor a symbol is in the programs, so the same source
+/// gives the same program in every folder.
 pub fn set_flags(command: &mut Command, root: &Path, target: &Path) {
     // The compiler uses the last flag that matches: of two folders, the inner one.
     let mut flags = vec![renamed(root, "/carrel"), renamed(target, "/carrel/target")];
@@ -41,6 +41,9 @@ pub fn set_flags(command: &mut Command, root: &Path, target: &Path) {
     if let Some(home) = cargo_home() {
         flags.push(renamed(&home, "/cargo"));
     }
+    // Cargo does not apply `strip` of the profile to a package with settings of its own in the profile. The names of local
+    // symbols depend on the folder (thin LTO).
+    flags.push("-Cstrip=symbols".to_owned());
     flags.extend(
         env::var("RUSTFLAGS").iter().flat_map(|text| text.split_whitespace().map(str::to_owned)),
     );
@@ -163,6 +166,7 @@ mod tests {
             position(&inside, "/data/src=/carrel") < position(&inside, "/data/src/target="),
             "{inside}"
         );
+        assert!(inside.contains("-Cstrip=symbols"), "{inside}");
         let outside = flags("/data");
         assert!(position(&outside, "/data=") < position(&outside, "/data/src="), "{outside}");
     }
