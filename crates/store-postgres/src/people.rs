@@ -223,6 +223,10 @@ impl PeopleTx for PgTx<'_> {
         }
         self.clear_external_identities(id)?;
         self.delete_exports_of_names()?;
+        // Both contain logins and names: the values before an import, and the rows that it reported.
+        let sql = "DELETE FROM roster_change WHERE position($1 IN reverse) > 0";
+        self.execute(sql, &[&id.to_string()])?;
+        self.execute("DELETE FROM roster_report WHERE report <> ''", &[])?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = $1", &[&bytes(&id.0)])?;
         self.execute("UPDATE course SET owner = ''::bytea WHERE owner = $1", &[&bytes(&id.0)])?;
         let sql = "UPDATE course_version SET author = ''::bytea WHERE author = $1";

@@ -25,7 +25,7 @@ struct Post {
     smtp: SmtpServer,
 }
 
-fn settings(smtp: &SmtpServer) -> Settings {
+pub(super) fn settings(smtp: &SmtpServer) -> Settings {
     let mail = MailSettings {
         host: smtp.address.ip().to_string(),
         port: Some(smtp.address.port()),

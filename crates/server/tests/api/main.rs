@@ -22,6 +22,7 @@ mod data_dir;
 #[cfg(unix)]
 mod databases;
 mod enrolment_tokens;
+mod erasure;
 #[cfg(unix)]
 mod failover;
 mod fake_provider;

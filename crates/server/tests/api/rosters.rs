@@ -199,7 +199,7 @@ async fn the_command_shows_differences_applies_exports_and_undoes() {
 
 impl TestServer {
     /// Starts an import over HTTP and waits for its report.
-    async fn import_over_http(&self, query: &str, token: &str, list: &str) -> Value {
+    pub async fn import_over_http(&self, query: &str, token: &str, list: &str) -> Value {
         let request = Request::builder()
             .method("POST")
             .uri(format!("/api/v1/admin/rosters?{query}"))

@@ -209,6 +209,9 @@ impl PeopleTx for SqliteTx<'_> {
         }
         self.clear_external_identities(id)?;
         self.delete_exports_of_names()?;
+        // Both contain logins and names: the values before an import, and the rows that it reported.
+        self.execute("DELETE FROM roster_change WHERE instr(reverse, ?1) > 0", [id.to_string()])?;
+        self.execute("DELETE FROM roster_report WHERE report <> ''", [])?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
         self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
         self.execute("UPDATE course SET owner = x'' WHERE owner = ?1", [id.0.as_bytes()])?;
