@@ -16,19 +16,18 @@ use super::{
     support::{NOW, TestServer, codes, device, progress},
 };
 
-/// What the learner is called and has written, in lower case. Logins, names and addresses have all of it.
-const MARKERS: [&str; 2] = ["kanarek", "kid-77"];
+/// In each name, address and text of the learner; in lower case.
+const MARKER: &str = "kanarek";
 /// Tables in which the id of a deleted account stays, so that its devices are refused, and in which the audit log says
 /// that it existed (docs/OPERATIONS.md).
 const MAY_HAVE_THE_ID: [&str; 2] = ["deleted_account", "audit"];
 
-fn found_in(bytes: &[u8], markers: &[String]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes).to_lowercase();
-    markers.iter().find(|marker| text.contains(marker.as_str())).cloned()
+fn has_marker(bytes: &[u8]) -> bool {
+    String::from_utf8_lossy(bytes).to_lowercase().contains(MARKER)
 }
 
-/// Returns table, column and value of each cell with a marker, or with the id.
-fn cells(database: &Path, markers: &[String], id: &[u8]) -> Vec<String> {
+/// Returns table, column and value of each cell with the marker, or with the id.
+fn cells(database: &Path, id: &[u8]) -> Vec<String> {
     let conn = open_immutable(database).unwrap();
     let list = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut stmt = conn.prepare(list).unwrap();
@@ -48,7 +47,7 @@ fn cells(database: &Path, markers: &[String], id: &[u8]) -> Vec<String> {
                 };
                 let has_id = bytes.windows(id.len()).any(|part| part == id);
                 let may_have_it = MAY_HAVE_THE_ID.contains(&table.as_str());
-                if found_in(bytes, markers).is_some() || (has_id && !may_have_it) {
+                if has_marker(bytes) || (has_id && !may_have_it) {
                     found.push(format!("{table}.{column}: {}", String::from_utf8_lossy(bytes)));
                 }
             }
@@ -57,17 +56,16 @@ fn cells(database: &Path, markers: &[String], id: &[u8]) -> Vec<String> {
     found
 }
 
-/// Returns the files with a marker, except those of the database.
-fn files(folder: &Path, markers: &[String]) -> Vec<String> {
+/// Returns the files with the marker, except those of the database.
+fn files(folder: &Path) -> Vec<String> {
     let entries = walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap);
     let files = entries.filter(|e| e.file_type().is_file());
     let others = files.filter(|e| !e.file_name().to_string_lossy().starts_with(FILE));
-    let has_marker = |path: &Path| {
-        let is_named = found_in(path.to_string_lossy().as_bytes(), markers).is_some();
-        is_named || found_in(&std::fs::read(path).unwrap(), markers).is_some()
-    };
     others
-        .filter(|e| has_marker(e.path()))
+        .filter(|e| {
+            let name = e.path().to_string_lossy().into_owned();
+            has_marker(name.as_bytes()) || has_marker(&std::fs::read(e.path()).unwrap())
+        })
         .map(|e| e.path().strip_prefix(folder).unwrap().display().to_string())
         .collect()
 }
@@ -81,9 +79,9 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     let other = server.learner("amin").await;
     // Lists: one that names the learner, one that renames, one with an error in the learner's row.
     let lists = [
-        "id,login,name,email,class\nKID-77,kanarek,Kanarek One,kanarek@x.example,5A\n,amin,Amin,,5A\n",
-        "id,login,name,class\nKID-77,kanarek,Kanarek Two,5A\n",
-        "id,login,name,role\nKID-77,kanarek,Kanarek Two,kanarek-role\n",
+        "login,name,email,class\nkanarek,Kanarek One,kanarek@x.example,5A\namin,Amin,,5A\n",
+        "login,name,class\nkanarek,Kanarek Two,5A\n",
+        "login,name,role\nkanarek,Kanarek Two,kanarek-role\n",
     ];
     for list in lists {
         server.import_over_http("apply=true&name=5A.csv", &ada.token, list).await;
@@ -125,13 +123,12 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     }
     server.sign_in_status("kanarek", "a wrong password").await;
 
-    let markers = MARKERS.map(str::to_owned);
     let id = learner.user.id.0;
     let before = server.back_up("before");
     let tables = |found: &[String]| -> std::collections::BTreeSet<String> {
         found.iter().filter_map(|cell| Some(cell.split_once('.')?.0.to_owned())).collect()
     };
-    let named = tables(&cells(&before.join(FILE), &markers, id.as_bytes()));
+    let named = tables(&cells(&before.join(FILE), id.as_bytes()));
     for table in
         ["account", "kv", "note_revision", "review", "mail", "roster_change", "roster_report"]
     {
@@ -141,9 +138,9 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     let deleted = server.call(Method::DELETE, &uri, &ada.token, None).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT);
     let after = server.back_up("after");
-    let left = cells(&after.join(FILE), &markers, id.as_bytes());
+    let left = cells(&after.join(FILE), id.as_bytes());
     assert!(left.is_empty(), "{left:#?}");
-    let left = files(&server.folder(), &markers);
+    let left = files(&server.folder());
     assert!(left.is_empty(), "{left:#?}");
     // What others have is as before.
     assert_eq!(server.pull(&other.access_token, 0).await["rows"].as_array().unwrap().len(), 1);
