@@ -225,6 +225,7 @@ const ALL: &[&str] = &[
     "carrel-bridge",
     "carrel-mail",
     "carrel-server",
+    "carrel-monitoring",
     "carrel-store",
     "carrel-store-postgres",
     "carrel-password",
