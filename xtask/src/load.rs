@@ -97,7 +97,8 @@ fn run_on(engine: &str, cluster: Option<&Cluster>, bin: &Path, options: &LoadOpt
     fs::write(&config, settings).map_err(|e| format!("{}: {e}", config.display()))?;
     let database = |command: &mut Command| {
         if let Some(cluster) = cluster {
-            command.env("CARREL_DATABASE_URL", cluster.address());
+            let url = format!("{} dbname=postgres", cluster.address());
+            command.env("CARREL_DATABASE_URL", url);
         }
     };
     let mut prepare = sh::program(bin.join("carrel-load"));
