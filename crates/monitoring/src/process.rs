@@ -4,6 +4,8 @@ use std::fs;
 
 /// Clock ticks per second of `/proc/self/stat` (`USER_HZ`), which is 100 on all architectures that Linux supports.
 const TICKS_PER_S: f64 = 100.0;
+/// Shortest time of which a share is computed, in seconds: within a few ms, a single tick is a share of 100 %.
+const MIN_ELAPSED_S: f64 = 10.0;
 
 /// Resources that this process uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -41,12 +43,18 @@ fn resident_kib(status: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Returns the share of all cores that was used between two readings: 1.0 if every core was busy with this process.
-pub fn cpu_share(before: ProcessUse, after: ProcessUse, elapsed_s: f64, cores: usize) -> f64 {
-    if elapsed_s <= 0.0 || cores == 0 {
-        return 0.0;
+/// Returns the share of all cores that was used between two readings: 1.0 if every core was busy with this process;
+/// `None` if the readings are less than 10 s apart, or no core is known.
+pub fn cpu_share(
+    before: ProcessUse,
+    after: ProcessUse,
+    elapsed_s: f64,
+    cores: usize,
+) -> Option<f64> {
+    if elapsed_s < MIN_ELAPSED_S || cores == 0 {
+        return None;
     }
-    ((after.cpu_s - before.cpu_s) / elapsed_s / cores as f64).clamp(0.0, 1.0)
+    Some(((after.cpu_s - before.cpu_s) / elapsed_s / cores as f64).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -69,8 +77,9 @@ mod tests {
     #[test]
     fn the_share_is_of_all_cores() {
         let at = |cpu_s| ProcessUse { cpu_s, ..ProcessUse::default() };
-        assert_eq!(cpu_share(at(10.0), at(20.0), 10.0, 2), 0.5);
-        assert_eq!(cpu_share(at(0.0), at(100.0), 10.0, 2), 1.0, "at most 1");
-        assert_eq!(cpu_share(at(0.0), at(100.0), 0.0, 2), 0.0, "no time has passed");
+        assert_eq!(cpu_share(at(10.0), at(20.0), 10.0, 2), Some(0.5));
+        assert_eq!(cpu_share(at(0.0), at(100.0), 10.0, 2), Some(1.0), "at most 1");
+        assert_eq!(cpu_share(at(0.0), at(100.0), 0.0, 2), None, "no time has passed");
+        assert_eq!(cpu_share(at(1.0), at(1.01), 0.005, 2), None, "one tick within 5 ms");
     }
 }

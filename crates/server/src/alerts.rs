@@ -82,7 +82,7 @@ impl Watch {
         let state = health::jobs_and_disk(app).await;
         let process = read_process();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu = self.before.as_ref().zip(process).map(|((before, since), after)| {
+        let cpu = self.before.as_ref().zip(process).and_then(|((before, since), after)| {
             cpu_share(*before, after, since.elapsed().as_secs_f64(), cores)
         });
         self.before = process.map(|process| (process, stopwatch()));
