@@ -63,6 +63,8 @@ export default defineConfig({
     // The content security policy forbids data: fonts, so nothing is inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One script and one style sheet for everything that the first screen needs: each file is a call to the app's process.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "app", tags: ["$initial"] }] } } },
     chunkSizeWarningLimit: 400,
   },
   test: {

@@ -1,7 +1,7 @@
 //! Signs a new profile in to the server that `cargo xtask run` started. Debug builds only.
 
 use serde_json::json;
-use tauri::{AppHandle, Runtime};
+use tauri::{AppHandle, Manager, Runtime};
 
 use crate::host::ClientState;
 
@@ -10,8 +10,9 @@ const SIGN_IN: &str = "CARREL_SIGN_IN";
 
 /// Signs in with the values of the environment variable, unless an account is already open. A failure is logged; the
 /// UI then shows the Welcome screen.
-pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, client: &ClientState) {
+pub async fn sign_in<R: Runtime>(app: &AppHandle<R>) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
+    let client = app.state::<ClientState>();
     let mut fields = line.splitn(3, ' ');
     let (Some(address), Some(login), Some(password)) =
         (fields.next(), fields.next(), fields.next())

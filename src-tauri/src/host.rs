@@ -84,25 +84,28 @@ pub struct ClientState {
     open_requests: Arc<OpenRequests>,
 }
 
-/// Opens the client with the folders of `profile`, and starts to forward its events to the window.
+/// Starts to open the client with the folders of `profile`. Commands wait until it is open; meanwhile the system creates
+/// the window. Its events are forwarded to the window.
 pub fn open<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
     open_requests: Arc<OpenRequests>,
     diagnostics: &Arc<Diagnostics>,
-) -> ClientState {
-    let state = ClientState {
+) {
+    tauri::async_runtime::spawn(memory::sample(Arc::downgrade(diagnostics)));
+    app.manage(ClientState {
         host: RwLock::default(),
         opening: Mutex::default(),
         profile: profile.clone(),
         diagnostics: diagnostics.clone(),
         open_requests,
-    };
-    tauri::async_runtime::spawn(memory::sample(Arc::downgrade(diagnostics)));
-    if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
-        tracing::error!(error = %error, "the client could not be opened");
-    }
-    state
+    });
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(error) = app.state::<ClientState>().host(&app).await {
+            tracing::error!(error = %error, "the client could not be opened");
+        }
+    });
 }
 
 /// Adds files and links to those that wait for the UI, and tells the window. Those of the first start are added before
@@ -244,16 +247,16 @@ impl ClientState {
         tauri::async_runtime::spawn(async move { client.reload_policies().await });
     }
 
-    /// Closes the learner's files before the program exits.
+    /// Closes the learner's files before the program exits. Waits until they are open.
     pub fn close(&self) {
-        if let Some(host) = self.ready() {
-            tauri::async_runtime::block_on(async {
-                host.client.close().await;
-                if let Some(updates) = host.client.updates() {
-                    updates.quit().await;
-                }
-            });
-        }
+        tauri::async_runtime::block_on(async {
+            let _guard = self.opening.lock().await;
+            let Some(host) = self.ready() else { return };
+            host.client.close().await;
+            if let Some(updates) = host.client.updates() {
+                updates.quit().await;
+            }
+        });
     }
 }
 

@@ -61,10 +61,9 @@ fn build(
         .manage(open_requests.clone())
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let state = host::open(app.handle(), &profile, open_requests, &diagnostics);
+            host::open(app.handle(), &profile, open_requests, &diagnostics);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
-            app.manage(state);
+            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle()));
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
