@@ -9,6 +9,7 @@ mod catalogue_events;
 mod client;
 mod completion;
 mod crash;
+mod device_reports;
 mod dictionaries;
 mod dictionary_downloads;
 mod enrolment;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::client::{self, sync};
 
 /// Changes one row of a push to a percentage that the server refuses. (A device cannot store such a row.)
-fn make_invalid(request: &Request) -> Option<Answer> {
+pub fn make_invalid(request: &Request) -> Option<Answer> {
     if !request.url.ends_with("/api/sync/push") {
         return None;
     }

@@ -140,11 +140,20 @@ describe("a class", () => {
     expect(read.at(-1)).toBe(`/api/classes/${CLASS}/report?period=90d`);
   });
 
-  it("lists devices, those not heard from first", async () => {
+  it("lists devices with refused work first, then those not heard from, waiting work and missing courses", async () => {
     const { target } = await open("teach", `class/${CLASS}/devices`);
-    const first = target.querySelector("tbody tr")!;
-    expect(text(first)).toMatch(/^ليلى منصور\s*No device yet$/);
-    expect(text(target)).toContain("16 days ago");
+    const lines = [...target.querySelectorAll("tbody tr")].map(text);
+    expect(lines[0]).toContain("2 changes refused");
+    expect(lines[0]).toMatch(/how-rivers-work\/down-to-the-sea\/map, 2 days ago: .*50,?000/);
+    expect(lines[1]).toMatch(/^ليلى منصور\s*No device yet$/);
+    expect(lines[2]).toContain("16 days ago");
+    expect(lines.findIndex((line) => line.includes("14 changes wait to be sent, the oldest 3 days ago"))).toBe(4);
+    expect(lines[5]).toContain("How Rivers Work: earlier version");
+    expect(lines[6]).toContain("First Steps in Fractions: not downloaded");
+    expect(lines[8]).toContain("First Steps in Fractions: download failed");
+    expect(lines.at(-1)).toContain("All 2 courses are downloaded");
+    expect(text(target)).toContain("Carrel 1.0.2");
+    expect(text(target)).toContain("Not reported yet");
   });
 
   it("makes a code, which is shown once and can be printed", async () => {

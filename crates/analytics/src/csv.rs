@@ -6,7 +6,7 @@ use carrel_roster::csv_line;
 use crate::{
     figures::LearnerFigures,
     groups::{CourseSum, Group, LearnerName, date, line},
-    replies::LearnerDevices,
+    replies::{LearnerDevices, ReportedDevice},
     zone::{Span, Zone},
 };
 
@@ -89,7 +89,16 @@ impl Exported {
                 "mean score %",
             ],
             Self::Engagement => &["login", "name", "last active day", "group"],
-            Self::Devices => &["login", "name", "device", "signed in", "last heard"],
+            Self::Devices => &[
+                "login",
+                "name",
+                "device",
+                "signed in",
+                "last heard",
+                "app version",
+                "waiting",
+                "refused",
+            ],
         }
     }
 }
@@ -185,12 +194,18 @@ impl CsvTable {
             Exported::Trends => self.group.add(figures),
             Exported::Devices => {
                 for device in &devices.devices {
+                    let of_report = |text: fn(&ReportedDevice) -> String| {
+                        device.report.as_ref().map(text).unwrap_or_default()
+                    };
                     let cells = [
                         login.clone(),
                         name.clone(),
                         device.name.clone(),
                         self.zone.text(device.signed_in_ms),
                         self.zone.text(device.last_heard_ms),
+                        of_report(|report| report.app_version.clone()),
+                        of_report(|report| report.waiting.to_string()),
+                        of_report(|report| report.refused.to_string()),
                     ];
                     self.write(out, &cells);
                 }

@@ -18,8 +18,8 @@ pub use figures::{
 };
 pub use groups::{Activity, CourseSum, Group, LearnerName, line};
 pub use replies::{
-    ChangedDay, ClassReport, CourseCompletion, CourseReport, Device, Devices, DevicesReport,
-    Engagement, EngagementReport, LearnerDevices, LearnerLine, QuestionLine, ReportHead,
-    SectionLine, TrendDay, TrendsReport,
+    ChangedDay, ClassReport, CourseCompletion, CourseReport, Device, DeviceCourse, DeviceRefusal,
+    Devices, DevicesReport, DownloadState, Engagement, EngagementReport, LearnerDevices,
+    LearnerLine, QuestionLine, ReportHead, ReportedDevice, SectionLine, TrendDay, TrendsReport,
 };
 pub use zone::{Period, Span, Zone};

@@ -1,6 +1,11 @@
 //! The reports, as they are sent.
 
-use carrel_model::{ItemId, Slug, UserId};
+use std::collections::BTreeMap;
+
+use carrel_model::{
+    BlobHash, ItemId, Slug, UserId,
+    wire::{DeviceDownload, DeviceReport, RefusalReason, RefusedRow},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -221,6 +226,109 @@ pub struct Device {
     pub signed_in_ms: i64,
     /// When the device last signed in or renewed its sign-in, which it does every 15 minutes while it sends requests.
     pub last_heard_ms: i64,
+    /// None until the app has reported after a sync; apps of earlier releases never report.
+    pub report: Option<ReportedDevice>,
+}
+
+/// What a device last reported about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedDevice {
+    /// A device reports after a sync if something changed, at least once a day.
+    pub reported_ms: i64,
+    pub app_version: String,
+    /// `linux`, `windows`, `macos`, `android` or `ios`.
+    pub platform: String,
+    /// Number of rows on the device that the server has not accepted yet.
+    pub waiting: u32,
+    /// Time of the first change of the oldest of them.
+    pub oldest_waiting_ms: Option<i64>,
+    /// Number of rows that the server refused.
+    pub refused: u32,
+    /// The newest of them.
+    pub refusals: Vec<DeviceRefusal>,
+    /// The courses of the class.
+    pub courses: Vec<DeviceCourse>,
+}
+
+impl ReportedDevice {
+    /// Returns the report for the teacher of a class with these courses: their ids and published versions.
+    pub fn of(report: DeviceReport, reported_ms: i64, courses: &[(Slug, BlobHash)]) -> Self {
+        let course = |(id, published): &(Slug, BlobHash)| {
+            let mut downloads = report.downloads.iter();
+            let found = downloads.find(|found| found.kind == "course" && found.id == *id);
+            let state = match found {
+                None => DownloadState::Absent,
+                Some(DeviceDownload { version: Some(version), .. }) if version == published => {
+                    DownloadState::Current
+                }
+                Some(DeviceDownload { version: Some(_), .. }) => DownloadState::Older,
+                Some(found) if found.phase == "failed" => DownloadState::Failed,
+                Some(_) => DownloadState::Incomplete,
+            };
+            DeviceCourse { id: id.clone(), state }
+        };
+        Self {
+            reported_ms,
+            waiting: report.waiting,
+            oldest_waiting_ms: report.oldest_waiting_ms,
+            refused: report.refused,
+            courses: courses.iter().map(course).collect(),
+            app_version: report.app_version,
+            platform: report.platform,
+            refusals: report.refusals.into_iter().map(DeviceRefusal::of).collect(),
+        }
+    }
+}
+
+/// A row on a device that the server refused. The row itself stays on the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceRefusal {
+    /// Name of the row's type, such as `note_revision`.
+    pub row_type: String,
+    /// The course, story, section or word to which the row belongs, if it belongs to one.
+    #[schema(value_type = Option<String>)]
+    pub item: Option<ItemId>,
+    /// `invalid`, `forbidden`, `too_new` or `clock_skew`; `damaged` if the device cannot read the row.
+    pub code: String,
+    /// Name of the reason, such as `quota`; empty if there is none.
+    pub reason_name: String,
+    pub reason_params: BTreeMap<String, String>,
+    pub at_ms: i64,
+}
+
+impl DeviceRefusal {
+    fn of(row: RefusedRow) -> Self {
+        let RefusedRow { row_type, item, code, reason, at_ms } = row;
+        let (reason_name, reason_params) = RefusalReason::parse(&reason)
+            .map_or_else(Default::default, |reason| (reason.name, reason.params));
+        Self { row_type, item, code, reason_name, reason_params, at_ms }
+    }
+}
+
+/// A course of the class on a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceCourse {
+    #[schema(value_type = String)]
+    pub id: Slug,
+    pub state: DownloadState,
+}
+
+/// How much of a course is on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DownloadState {
+    /// Not requested. Lessons that were downloaded alone are not counted.
+    Absent,
+    /// Waiting, paused or running.
+    Incomplete,
+    Failed,
+    /// All files of an earlier version.
+    Older,
+    /// All files of the published version.
+    Current,
 }
 
 /// The devices of a learner.
@@ -246,4 +354,42 @@ pub struct DevicesReport {
     pub devices: Devices,
     /// The students of the class, by name; also those without a device.
     pub learners: Vec<LearnerDevices>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_on_a_device_is_compared_with_the_published_version() {
+        let (published, earlier) = (BlobHash::of(b"2"), BlobHash::of(b"1"));
+        let download = |kind: &str, id: &str, phase: &str, version| DeviceDownload {
+            kind: kind.to_owned(),
+            id: id.parse().unwrap(),
+            phase: phase.to_owned(),
+            version,
+        };
+        let downloads = vec![
+            download("course", "a", "ready", Some(published)),
+            // A newer version of the course is being fetched.
+            download("course", "b", "running", Some(earlier)),
+            download("course", "c", "paused", None),
+            download("course", "d", "failed", None),
+            download("story", "e", "ready", Some(published)),
+        ];
+        let report = DeviceReport { downloads, ..DeviceReport::default() };
+        let courses = ["a", "b", "c", "d", "e"].map(|id| (id.parse().unwrap(), published));
+        let states = ReportedDevice::of(report, 1, &courses).courses;
+        let states: Vec<_> = states.iter().map(|course| course.state).collect();
+        assert_eq!(
+            states,
+            [
+                DownloadState::Current,
+                DownloadState::Older,
+                DownloadState::Incomplete,
+                DownloadState::Failed,
+                DownloadState::Absent,
+            ]
+        );
+    }
 }

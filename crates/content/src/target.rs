@@ -53,7 +53,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Returns the name, as stored and reported.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
             Self::Queued => "queued",

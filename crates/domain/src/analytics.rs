@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_analytics::{
-    ClassReport, CourseReport, CourseSum, Device, Devices, DevicesReport, EngagementReport, Group,
-    LearnerDevices, LearnerFigures, LearnerName, LearnerRows, Library, Period, ReportHead, Span,
-    TrendsReport, Zone, figures, line, refreshed,
+    ClassReport, CourseReport, CourseSum, DevicesReport, EngagementReport, Group, LearnerFigures,
+    LearnerName, LearnerRows, Library, Period, ReportHead, Span, TrendsReport, Zone, figures, line,
+    refreshed,
 };
-use carrel_model::{DeviceId, ErrorCode, Slug, UserId, lattice::date_of_day, wire::CourseReply};
+use carrel_model::{ErrorCode, Slug, UserId, lattice::date_of_day, wire::CourseReply};
 use carrel_people::{
     PeopleError,
     permissions::{Caller, Permission, Reach, Subject, present_rank, require},
@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 use crate::{
     DomainResult,
     courses::CourseRefusal,
+    devices::{add_device_reports, devices_of, published_versions, with_devices},
     people::taught_by,
     store::{
         Kind, Store, StoreError, facts,
@@ -40,8 +41,6 @@ const MAX_LEARNER_DAYS: usize = 60_000;
 const BATCH: u32 = 100;
 /// The check of stored figures compares a hundredth of the learners, but at least this number.
 const MIN_CHECKED: u64 = 20;
-/// Devices were heard from if they were within this time.
-const HEARD_MS: i64 = 7 * 24 * 3_600_000;
 /// Changed if the same rows give other figures than in the release before.
 const DEFINITION: u32 = 1;
 
@@ -263,52 +262,6 @@ pub(crate) fn group_figures(
     let lacking = if computed.is_empty() { dirty.values().min().copied() } else { None };
     let as_of = lacking.unwrap_or(span.now_ms);
     Ok(GroupFigures { of, as_of })
-}
-
-fn devices_of(
-    tx: &dyn Tx,
-    users: &[UserId],
-    now_ms: i64,
-) -> Result<(Devices, BTreeMap<UserId, Vec<Device>>), StoreError> {
-    let since = now_ms.saturating_sub(HEARD_MS);
-    let mut heard: BTreeMap<DeviceId, i64> = BTreeMap::new();
-    let mut by_learner: BTreeMap<UserId, Vec<Device>> = BTreeMap::new();
-    for row in tx.devices_of(users, now_ms)? {
-        let last = heard.entry(row.device).or_insert(row.heard_ms);
-        *last = (*last).max(row.heard_ms);
-        // A device on which the learner signed in several times is one device; its latest sign-in comes first.
-        let devices = by_learner.entry(row.user).or_default();
-        if devices.iter().all(|device| device.id != row.device) {
-            devices.push(Device {
-                id: row.device,
-                name: row.name,
-                signed_in_ms: row.signed_in_ms,
-                last_heard_ms: row.heard_ms,
-            });
-        }
-    }
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let recent = heard.values().filter(|last| **last > since).count();
-    Ok((Devices { heard: count(recent), total: count(heard.len()), since }, by_learner))
-}
-
-/// Returns the devices of each learner, for lines of an export.
-pub(crate) fn learner_devices(
-    tx: &dyn Tx,
-    names: &[LearnerName],
-    now_ms: i64,
-) -> Result<Vec<LearnerDevices>, StoreError> {
-    let users: Vec<UserId> = names.iter().map(|who| who.id).collect();
-    let (_, mut by_learner) = devices_of(tx, &users, now_ms)?;
-    Ok(names.iter().map(|who| with_devices(who, &mut by_learner)).collect())
-}
-
-fn with_devices(
-    who: &LearnerName,
-    by_learner: &mut BTreeMap<UserId, Vec<Device>>,
-) -> LearnerDevices {
-    let devices = by_learner.remove(&who.id).unwrap_or_default();
-    LearnerDevices { id: who.id, login: who.login.clone(), name: who.name.clone(), devices }
 }
 
 /// Everything that a report is made of.
@@ -622,6 +575,8 @@ impl Store {
             scope.authorize(tx, caller)?;
             let users = scope.all_learners(tx, caller, Period::Week.days())?;
             let (devices, mut by_learner) = devices_of(tx, &users, now_ms)?;
+            let courses = published_versions(tx, &class_of(tx, class)?.courses)?;
+            add_device_reports(tx, &mut by_learner, &courses, now_ms)?;
             let names = sorted_names(tx, &users)?;
             let learners = names.iter().map(|who| with_devices(who, &mut by_learner)).collect();
             let time_zone = zone.name().to_owned();

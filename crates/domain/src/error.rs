@@ -34,6 +34,8 @@ pub enum DomainError {
     NoToken(String),
     #[error("there are more than {0} rows of this kind")]
     TooManyRows(u32),
+    #[error("device report: {0}")]
+    BadDeviceReport(String),
     #[error("the account is suspended or disabled, or was deleted")]
     NotActive,
     #[error(transparent)]
@@ -62,7 +64,9 @@ impl DomainError {
         match self {
             Self::Store(e) => e.code(),
             Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
-            Self::BadLogin(_) | Self::BadToken(_) => ErrorCode::InvalidRequest,
+            Self::BadLogin(_) | Self::BadToken(_) | Self::BadDeviceReport(_) => {
+                ErrorCode::InvalidRequest
+            }
             Self::People(e) => e.code(),
             Self::TooManyRows(_) => ErrorCode::TooLarge,
             Self::NotActive => ErrorCode::BadCredentials,

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     DomainError, DomainResult,
-    analytics::{ReportRefusal, Scope, group_figures, learner_devices},
+    analytics::{ReportRefusal, Scope, group_figures},
     clock::Clock,
+    devices::learner_devices,
     store::{
         Store, StoreError,
         tx::{AuditRow, Details, ExportRow, ExportState, Tx},

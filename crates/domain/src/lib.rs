@@ -18,6 +18,7 @@ pub mod catalogue;
 pub mod change_log;
 pub mod clock;
 pub mod courses;
+mod devices;
 pub mod enrolment;
 pub mod enrolment_tokens;
 pub mod erasure;

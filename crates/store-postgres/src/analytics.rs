@@ -9,7 +9,7 @@ use carrel_model::{
 };
 use carrel_store::{
     Result, StoreError,
-    tx::{AnalyticsTx, Details, DeviceRow, ExportRow, ExportState, FiguresChange},
+    tx::{AnalyticsTx, Details, DeviceReportRow, DeviceRow, ExportRow, ExportState, FiguresChange},
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -278,6 +278,22 @@ impl AnalyticsTx for PgTx<'_> {
             })
         };
         found.iter().map(device).collect()
+    }
+    fn device_reports(&self, users: &[UserId], now_ms: i64) -> Result<Vec<DeviceReportRow>> {
+        let sql = "SELECT s.user_id, s.device, r.reported_ms, r.report
+            FROM sign_in s JOIN device_report r ON r.sign_in = s.id
+            WHERE s.user_id = ANY($1) AND s.ended_ms = 0 AND s.expires_ms > $2
+            ORDER BY s.user_id, r.reported_ms, s.id";
+        let found = self.query(sql, &[&ids(users), &now_ms])?;
+        let report = |row: &Row| {
+            Ok::<_, StoreError>(DeviceReportRow {
+                user: user_id(row, 0)?,
+                device: DeviceId(uuid(row, 1)?),
+                reported_ms: get(row, 2)?,
+                report: get(row, 3)?,
+            })
+        };
+        found.iter().map(report).collect()
     }
 
     fn export(&self, id: Uuid) -> Result<Option<ExportRow>> {

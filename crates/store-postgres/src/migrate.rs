@@ -38,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(17, "rate_limits", "0017_rate_limits"),
     migration!(18, "list_indexes", "0018_list_indexes"),
     migration!(19, "analytics", "0019_analytics"),
+    migration!(20, "device reports", "0020_device_reports"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -80,6 +80,16 @@ impl SessionTx for PgTx<'_> {
         self.execute(end, &[&bytes(&id), &ended_ms])?;
         self.execute("DELETE FROM token WHERE sign_in = $1", &[&bytes(&id)])?;
         self.execute("DELETE FROM sign_in_branch WHERE sign_in = $1", &[&bytes(&id)])?;
+        self.execute("DELETE FROM device_report WHERE sign_in = $1", &[&bytes(&id)])?;
+        Ok(())
+    }
+    fn put_device_report(&self, sign_in: Uuid, reported_ms: i64, report: &str) -> Result<()> {
+        self.execute(
+            "INSERT INTO device_report (sign_in, reported_ms, report)
+             SELECT id, $2, $3 FROM sign_in WHERE id = $1 AND ended_ms = 0
+             ON CONFLICT (tenant, sign_in) DO UPDATE SET reported_ms = excluded.reported_ms, report = excluded.report",
+            &[&bytes(&sign_in), &reported_ms, &text(report)],
+        )?;
         Ok(())
     }
     fn raise_redeemed_floor(&self, id: Uuid, generation: i64) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Replies of the server for staff, as docs/API.md describes them.
 
+import type { RowType } from "../api/types";
+
 export type Rank = "student" | "instructor" | "administrator" | "operator";
 export type PersonState = "active" | "suspended" | "left";
 
@@ -173,8 +175,35 @@ export interface LearnerDevices {
   id: string;
   login: string;
   name: string;
-  devices: { id: string; name: string; signedInMs: number; lastHeardMs: number }[];
+  devices: Device[];
 }
+export interface Device {
+  id: string;
+  name: string;
+  signedInMs: number;
+  lastHeardMs: number;
+  /** Missing on servers of earlier releases; null until the device has reported. */
+  report?: ReportedDevice | null;
+}
+export interface ReportedDevice {
+  reportedMs: number;
+  appVersion: string;
+  platform: string;
+  waiting: number;
+  oldestWaitingMs: number | null;
+  refused: number;
+  refusals: DeviceRefusal[];
+  courses: { id: string; state: DownloadState }[];
+}
+export interface DeviceRefusal {
+  rowType: RowType;
+  item: string | null;
+  code: string;
+  reasonName: string;
+  reasonParams: Record<string, string>;
+  atMs: number;
+}
+export type DownloadState = "absent" | "incomplete" | "failed" | "older" | "current";
 export interface DevicesReport {
   class: string;
   asOf: number;

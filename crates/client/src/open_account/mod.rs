@@ -5,6 +5,7 @@
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
+mod device_report;
 mod staff;
 mod tasks;
 mod timed_attempts;
@@ -233,6 +234,16 @@ impl OpenAccount {
             session.tokens_found(),
         ));
         tasks.spawn(tasks::store_user(entry, session.user()));
+        tasks.spawn(device_report::report(device_report::Reporter {
+            sync: self.sync.clone(),
+            store: self.store.clone(),
+            content: self.content.clone(),
+            http: self.http.clone(),
+            base_url: self.base_url.clone(),
+            app_version: shared.config.app_version.clone(),
+            clock: shared.config.clock.clone(),
+            changes: changes.clone(),
+        }));
         if let Some(reported) = self.sync.catalogue() {
             tasks.spawn(tasks::refresh_catalogue(reported, self.content.clone()));
         }

@@ -228,6 +228,11 @@ pub fn counts(conn: &Connection) -> Result<(u32, u32)> {
     Ok(conn.prepare_cached(sql)?.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
+/// Returns the time of the first unsent change of the row that waits longest, in UTC milliseconds.
+pub fn oldest_ms(conn: &Connection) -> Result<Option<i64>> {
+    Ok(conn.prepare_cached("SELECT min(first_ms) FROM outbox")?.query_row([], |r| r.get(0))?)
+}
+
 /// Returns the number of rows that the server does not have, by type: those in the outbox and those that it rejected.
 pub fn unsynced(conn: &Connection) -> Result<Vec<(RowType, u32)>> {
     let sql = "SELECT (SELECT count(*) FROM outbox WHERE row_type = ?1) \

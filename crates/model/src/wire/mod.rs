@@ -2,6 +2,7 @@
 
 mod auth;
 mod catalogue;
+mod device;
 mod problem;
 mod refusal;
 mod sync;
@@ -15,6 +16,7 @@ pub use catalogue::{
     ListPage, Meta, MetaQuery, ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply,
     SearchHit, SearchKind, StoryReply, StorySummary, identity_text,
 };
+pub use device::{DeviceDownload, DeviceReport, RefusedRow};
 pub use problem::Problem;
 pub use refusal::RefusalReason;
 pub use sync::{

@@ -198,7 +198,9 @@ impl From<DomainError> for ApiError {
             DomainError::SimilarLogin(_) => {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
-            DomainError::BadLogin(_) | DomainError::BadToken(_) => Self::invalid(e.to_string()),
+            DomainError::BadLogin(_)
+            | DomainError::BadToken(_)
+            | DomainError::BadDeviceReport(_) => Self::invalid(e.to_string()),
             DomainError::NoLogin(_) | DomainError::NoToken(_) => Self::not_found(e.to_string()),
             DomainError::People(_)
             | DomainError::External(_)

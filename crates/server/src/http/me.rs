@@ -3,12 +3,13 @@
 use axum::{
     Extension, Json as Reply,
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use carrel_model::{
     Slug,
     lattice::date_of_day,
-    wire::{ListPage, UserInfo},
+    wire::{DeviceReport, ListPage, UserInfo},
 };
 use carrel_overview::{Overview, RootTime, SUMMARY_DAYS, Today};
 use carrel_response_cache::ValidUntil;
@@ -19,18 +20,33 @@ use super::{
     App,
     api_error::ApiError,
     courses::{PageQuery, learner_courses},
-    extract::{Query, SignedInUser},
+    extract::{Json, Query, SignedInUser},
 };
 use crate::domain::study::LearnerCourse;
 
 /// Number of courses of the dashboard.
 const DASHBOARD_COURSES: u32 = 10;
 
+/// Maximum size of a report of a device.
+const MAX_REPORT: usize = 512 * 1024;
+
 /// Returns the profile of the signed-in user.
 #[utoipa::path(get, path = "/api/users/profile", tag = "learner",
     responses((status = 200, body = UserInfo), (status = 401)))]
 pub async fn profile(caller: SignedInUser) -> Reply<UserInfo> {
     Reply(caller.user)
+}
+
+/// Replaces what the device of this sign-in reported about itself. Staff who see the learner's devices see it.
+#[utoipa::path(put, path = "/api/me/device", tag = "learner", request_body = DeviceReport,
+    responses((status = 204), (status = 400), (status = 401)))]
+pub async fn report_device(
+    State(app): State<App>,
+    caller: SignedInUser,
+    Json(report): Json<DeviceReport, MAX_REPORT>,
+) -> Result<StatusCode, ApiError> {
+    app.store.report_device(caller.sign_in, &report, app.clock.now_ms()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Query string of `GET /api/me/progress`.

@@ -88,6 +88,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(SignedIn, routes!(me::profile))
             .limited(&RouteLimit::REQUESTS)
             .cached(ReplyKind::Profile, DependsOn::Account),
+        Entry::new(SignedIn, routes!(me::report_device)).limited(&RouteLimit::REQUESTS),
         Entry::new(SignedIn, routes!(me::progress))
             .limited(&RouteLimit::REQUESTS)
             .cached(ReplyKind::Progress, DependsOn::Courses),

@@ -249,6 +249,7 @@ const EVERYBODY: &[&str] = &[
     "POST /api/courses/{id}/enroll",
     "GET /api/users/profile",
     "GET /api/me/progress",
+    "PUT /api/me/device",
     "GET /api/me/dashboard",
     "GET /api/me/analytics",
     "GET /api/assessments/{id}",

@@ -19,7 +19,7 @@ use carrel_server::{
     domain::exports::ExportSpec,
     store::{
         StoreError,
-        tx::{Details, LoginKeys, StoredAccount},
+        tx::{ClassKey, Details, LoginKeys, StoredAccount},
     },
 };
 use futures_util::StreamExt as _;
@@ -674,6 +674,77 @@ async fn devices_are_heard_from_when_they_sign_in_or_renew_it() {
         server.get(&format!("/api/classes/{class}/devices"), &teacher.token).await.ok();
     let of_noor = report["learners"][1]["devices"].as_array().unwrap();
     assert_eq!(of_noor.len(), 1);
+}
+
+#[tokio::test]
+async fn a_teacher_sees_what_the_devices_of_the_class_reported() {
+    let server = TestServer::with(Settings { registration_open: true, ..settings("UTC") });
+    let teacher = server.staff("tess", Rank::Instructor).await;
+    let noor = server.learner("noor").await;
+    let phone = server.sign_in("noor", 2).await;
+    let who = Member { id: noor.user.id, token: noor.access_token.clone() };
+    let class = server.class("8b", &teacher, &[&who]).await;
+    server.publish().await;
+    let course: Value =
+        server.get(&format!("/api/courses/{COURSE}"), &noor.access_token).await.ok();
+    let assign = server.data_dir.store.write("test", move |tx| {
+        let mut found = tx.class(ClassKey::Id(class))?.unwrap();
+        found.courses = vec![COURSE.parse().unwrap()];
+        tx.put_class(&found)
+    });
+    assign.await.unwrap();
+    let refusal = json!({"rowType": "progress", "item": "course-1/a/b", "code": "invalid",
+        "reason": "quota(rows=50000): there are too many rows", "atMs": NOW - 1});
+    let report = json!({"appVersion": "1.2.3", "platform": "linux", "waiting": 3, "oldestWaitingMs": NOW - DAY,
+        "refused": 7, "refusals": [refusal], "aLaterField": true,
+        "downloads": [{"kind": "course", "id": COURSE, "phase": "ready", "version": course["version"]}]});
+    server.clock.advance(MINUTE);
+    let put = async |token: &str, report: &Value| {
+        server.call(Method::PUT, "/api/me/device", token, Some(report)).await
+    };
+    let reply = put(&noor.access_token, &report).await;
+    assert_eq!(reply.status, StatusCode::NO_CONTENT, "{reply:?}");
+
+    let devices = format!("/api/classes/{class}/devices");
+    let seen: Value = server.get(&devices, &teacher.token).await.ok();
+    let of_noor = seen["learners"][0]["devices"].as_array().unwrap();
+    assert_eq!(of_noor.len(), 2);
+    let reported = of_noor.iter().find(|device| !device["report"].is_null()).unwrap();
+    assert_eq!(reported["lastHeardMs"], json!(NOW + MINUTE));
+    let expected = json!({"reportedMs": NOW + MINUTE, "appVersion": "1.2.3", "platform": "linux", "waiting": 3,
+        "oldestWaitingMs": NOW - DAY, "refused": 7,
+        "refusals": [{"rowType": "progress", "item": "course-1/a/b", "code": "invalid", "reasonName": "quota",
+            "reasonParams": {"rows": "50000"}, "atMs": NOW - 1}],
+        "courses": [{"id": COURSE, "state": "current"}]});
+    assert_eq!(reported["report"], expected);
+
+    // The last report counts, and ends with the sign-in.
+    let changed = json!({"appVersion": "1.2.4", "platform": "linux", "waiting": 0, "refused": 0});
+    put(&noor.access_token, &changed).await;
+    put(&phone.access_token, &report).await;
+    assert_eq!(fixture().count(&server.folder(), "device_report"), 2);
+    let body = json!({"refreshToken": phone.refresh_token});
+    server.post("/api/auth/logout", &phone.access_token, &body).await;
+    assert_eq!(fixture().count(&server.folder(), "device_report"), 1);
+    let seen: Value = server.get(&devices, &teacher.token).await.ok();
+    let version = &seen["learners"][0]["devices"][0]["report"]["appVersion"];
+    assert_eq!(version, &json!("1.2.4"));
+
+    // Bad reports are refused in words, and change nothing.
+    for (field, value) in [
+        ("appVersion", json!("x".repeat(65))),
+        ("refusals", Value::Array(vec![refusal.clone(); 51])),
+        ("downloads", json!([{"kind": "course", "id": "../etc", "phase": "ready"}])),
+        ("waiting", json!(-1)),
+        ("platform", json!("x".repeat(600_000))),
+    ] {
+        let mut bad = changed.clone();
+        bad[field] = value;
+        let refused = put(&noor.access_token, &bad).await;
+        assert!(refused.status.is_client_error(), "{field}: {refused:?}");
+    }
+    let again: Value = server.get(&devices, &teacher.token).await.ok();
+    assert_eq!(again["learners"], seen["learners"]);
 }
 
 #[tokio::test]

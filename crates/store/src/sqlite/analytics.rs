@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::{SqliteTx, accounts::uuid};
 use crate::{
     Result, StoreError,
-    tx::{AnalyticsTx, Details, DeviceRow, ExportRow, ExportState, FiguresChange, RowTx as _},
+    tx::{
+        AnalyticsTx, Details, DeviceReportRow, DeviceRow, ExportRow, ExportState, FiguresChange,
+        RowTx as _,
+    },
 };
 
 const DIRTY: &str = "SELECT coalesce(min(nullif(since_ms, 0)), 0) AS since_ms, count(*) AS marks
@@ -26,6 +29,9 @@ const ENROLLED: &str = "SELECT user_id FROM kv
 const DEVICES: &str = "SELECT s.device, s.device_name, s.created_ms,
         max(s.created_ms, coalesce((SELECT max(b.redeemed_ms) FROM sign_in_branch b WHERE b.sign_in = s.id), 0)) AS heard_ms
     FROM sign_in s WHERE s.user_id = ?1 AND s.ended_ms = 0 AND s.expires_ms > ?2 ORDER BY heard_ms DESC, s.device";
+const DEVICE_REPORTS: &str = "SELECT s.device, r.reported_ms, r.report
+    FROM sign_in s JOIN device_report r ON r.sign_in = s.id
+    WHERE s.user_id = ?1 AND s.ended_ms = 0 AND s.expires_ms > ?2 ORDER BY r.reported_ms, s.id";
 const EXPORT: &str =
     "SELECT id, user_id, spec, names_learners, created_ms, state, progress, attempts, worker,
     lease_until_ms, pieces, lines, error FROM report_export";
@@ -261,6 +267,24 @@ impl AnalyticsTx for SqliteTx<'_> {
             }
         }
         Ok(devices)
+    }
+    fn device_reports(&self, users: &[UserId], now_ms: i64) -> Result<Vec<DeviceReportRow>> {
+        let mut stmt = self.prepare_cached(DEVICE_REPORTS)?;
+        let mut reports = Vec::new();
+        for user in users {
+            let found = stmt.query_map((user.0.as_bytes(), now_ms), |r| {
+                Ok(DeviceReportRow {
+                    user: *user,
+                    device: DeviceId(uuid(r, "device")?),
+                    reported_ms: r.get("reported_ms")?,
+                    report: r.get("report")?,
+                })
+            })?;
+            for report in found {
+                reports.push(report?);
+            }
+        }
+        Ok(reports)
     }
 
     fn export(&self, id: Uuid) -> Result<Option<ExportRow>> {

@@ -50,6 +50,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(23, "mail", "0023_mail"),
     migration!(24, "story_uploads", "0024_story_uploads"),
     migration!(25, "analytics", "0025_analytics"),
+    migration!(26, "device reports", "0026_device_reports"),
 ];
 
 /// Name of the database file in its folder.

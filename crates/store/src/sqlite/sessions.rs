@@ -64,6 +64,16 @@ impl SessionTx for SqliteTx<'_> {
             .execute((id, ended_ms))?;
         self.prepare_cached("DELETE FROM token WHERE sign_in = ?1")?.execute([id])?;
         self.prepare_cached("DELETE FROM sign_in_branch WHERE sign_in = ?1")?.execute([id])?;
+        self.prepare_cached("DELETE FROM device_report WHERE sign_in = ?1")?.execute([id])?;
+        Ok(())
+    }
+    fn put_device_report(&self, sign_in: Uuid, reported_ms: i64, report: &str) -> Result<()> {
+        self.prepare_cached(
+            "INSERT INTO device_report (sign_in, reported_ms, report)
+             SELECT id, ?2, ?3 FROM sign_in WHERE id = ?1 AND ended_ms = 0
+             ON CONFLICT (sign_in) DO UPDATE SET reported_ms = excluded.reported_ms, report = excluded.report",
+        )?
+        .execute((sign_in.as_bytes(), reported_ms, report))?;
         Ok(())
     }
     fn raise_redeemed_floor(&self, id: Uuid, generation: i64) -> Result<()> {

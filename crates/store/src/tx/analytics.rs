@@ -34,6 +34,16 @@ pub struct DeviceRow {
     pub heard_ms: i64,
 }
 
+/// What the device of a sign-in last reported about itself.
+#[derive(Debug, Clone)]
+pub struct DeviceReportRow {
+    pub user: UserId,
+    pub device: DeviceId,
+    pub reported_ms: i64,
+    /// JSON of `DeviceReport`.
+    pub report: String,
+}
+
 /// State of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportState {
@@ -133,6 +143,8 @@ pub trait AnalyticsTx {
     fn names_of(&self, users: &[UserId]) -> Result<Vec<LearnerName>>;
     /// Returns the sign-ins of learners that have not ended or expired.
     fn devices_of(&self, users: &[UserId], now_ms: i64) -> Result<Vec<DeviceRow>>;
+    /// Returns the reports of the devices of these sign-ins, the oldest of each learner first.
+    fn device_reports(&self, users: &[UserId], now_ms: i64) -> Result<Vec<DeviceReportRow>>;
 
     fn export(&self, id: Uuid) -> Result<Option<ExportRow>>;
     fn put_export(&self, export: &ExportRow) -> Result<()>;

@@ -20,7 +20,9 @@ mod study;
 mod values;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
-pub use analytics::{AnalyticsTx, Details, DeviceRow, ExportRow, ExportState, FiguresChange};
+pub use analytics::{
+    AnalyticsTx, Details, DeviceReportRow, DeviceRow, ExportRow, ExportState, FiguresChange,
+};
 pub use catalogue::{
     Audience, CatalogueTx, Filter, Kind, ListOrder, Listed, ListedPublication, Publication,
     Published, PublishedQuiz, SearchTx,

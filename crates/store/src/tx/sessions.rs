@@ -48,8 +48,10 @@ pub trait SessionTx {
     /// Sets the time after which the row may be deleted: the expiry of the last refresh token. Does not set an earlier
     /// time.
     fn extend_sign_in(&self, id: Uuid, expires_ms: i64) -> Result<()>;
-    /// Marks a sign-in as ended and deletes its tokens and branches.
+    /// Marks a sign-in as ended and deletes its tokens, branches and device report.
     fn end_sign_in(&self, id: Uuid, ended_ms: i64) -> Result<()>;
+    /// Replaces what the device of a sign-in reported about itself. Does nothing if the sign-in has ended.
+    fn put_device_report(&self, sign_in: Uuid, reported_ms: i64, report: &str) -> Result<()>;
     fn raise_redeemed_floor(&self, id: Uuid, generation: i64) -> Result<()>;
 
     fn redemption(&self, sign_in: Uuid, branch: u32) -> Result<Option<Redemption>>;

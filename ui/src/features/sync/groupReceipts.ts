@@ -1,14 +1,8 @@
 //! Groups the receipts of one item (progress, study time, quiz answers) that are in the same state.
 import type { Receipt } from "../../api/types";
+import { nameOf } from "../../components/sync/rowText";
 import type { Key } from "../../i18n/index.svelte";
 
-/** Returns the message key of the name of a row. Rows of type `kv` are named by their namespace. */
-export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
-  if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
-  const ns = /^kv:(setting|enrolment|device|completed)\u001f/.exec(receipt.id)?.[1] as
-    "setting" | "enrolment" | "device" | "completed" | undefined;
-  return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
-}
 const SETTINGS: Readonly<Record<string, Key>> = {
   theme: "settings.theme",
   language: "settings.language",

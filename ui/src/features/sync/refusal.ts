@@ -1,30 +1,9 @@
-//! Why the server did not accept a change, in the language of the UI, and the page about it for the teacher.
+//! Refused changes as a page for the teacher.
 import type { Receipt } from "../../api/types";
+import { nameOf, refusalText } from "../../components/sync/rowText";
 import { dateTime } from "../../i18n/format";
 import { language, t, type Key } from "../../i18n/index.svelte";
-import { nameOf, titleKeyOf } from "./groupReceipts";
-
-const reasons = [
-  "quota",
-  "clock_days",
-  "clock_seconds",
-  "unknown_type",
-  "server_only",
-  "field",
-  "malformed",
-  "quiz_changed",
-  "unknown_question",
-  "too_many_answers",
-] as const;
-const codes = ["invalid", "forbidden", "too_new", "clock_skew", "damaged"] as const;
-
-/** Returns the message for a refusal. A reason that this release does not know is explained by its code. */
-export function refusalText(receipt: Receipt): string {
-  const name = reasons.find((known) => known === receipt.reasonName);
-  if (name) return t(`sync.reason.${name}`, receipt.reasonParams);
-  const code = codes.find((known) => known === receipt.code);
-  return t(code ? `sync.why.${code}` : "sync.why.other");
-}
+import { titleKeyOf } from "./groupReceipts";
 
 export interface RefusedRow {
   id: string;
