@@ -125,23 +125,36 @@ impl<'t> ChangeLog<'t> {
                 self.count_client(row, *joined)?;
             }
             // Afterwards, because it takes the next change number.
-            for (row, joined) in rows.iter().zip(joined) {
-                self.win_over_future_stamp(row, joined)?;
+            let merged = rows.iter().zip(joined);
+            let kept: Vec<&Row> = merged
+                .filter(|(row, joined)| self.may_lose_to_future_stamp(row, *joined))
+                .map(|(row, _)| row)
+                .collect();
+            let keys: Vec<RowKey> = kept.iter().map(|row| row.key()).collect();
+            let stored = self.tx.rows_with_keys(self.user, &keys)?;
+            for (row, key) in kept.into_iter().zip(&keys) {
+                self.win_over_future_stamp(row, stored.get(key))?;
             }
         }
         Ok(count)
     }
+    /// Returns whether a merged value of a register may have lost to a stored one whose stamp is in the future.
+    ///
+    /// A value from more than `MAX_AGE_MS` ago may be older than the stored one, and does not win.
+    fn may_lose_to_future_stamp(&self, row: &Row, joined: JoinedRow) -> bool {
+        let is_recent = |now_ms: i64| {
+            register_of(row)
+                .is_some_and(|(stamp, _)| stamp.ms() > now_ms.saturating_sub(MAX_AGE_MS))
+        };
+        !joined.as_sent && self.now_ms.is_some_and(is_recent)
+    }
     /// Lets a new value of a register win over a stored one whose stamp is in the future, which was written while the
     /// server's clock was wrong: otherwise the register could not be changed until that time. The new value gets a
     /// later stamp, so that it wins on every device.
-    ///
-    /// A value from more than `MAX_AGE_MS` ago may be older than the stored one, and does not win.
-    fn win_over_future_stamp(&mut self, row: &Row, joined: JoinedRow) -> DomainResult<()> {
-        let Some(now_ms) = self.now_ms.filter(|_| !joined.as_sent) else { return Ok(()) };
-        let Some(stamp) = register_of(row).map(|(stamp, _)| stamp) else { return Ok(()) };
-        let is_recent = stamp.ms() > now_ms.saturating_sub(MAX_AGE_MS);
-        let stored = if is_recent { self.row(&row.key())? } else { None };
-        let Some((stored_stamp, stored_value)) = stored.as_ref().and_then(register_of) else {
+    fn win_over_future_stamp(&mut self, row: &Row, stored: Option<&Row>) -> DomainResult<()> {
+        let (Some(now_ms), Some((stamp, _)), Some((stored_stamp, stored_value))) =
+            (self.now_ms, register_of(row), stored.and_then(register_of))
+        else {
             return Ok(());
         };
         let is_same = register_of(row).is_some_and(|(_, value)| value == stored_value);
@@ -188,7 +201,10 @@ impl<'t> ChangeLog<'t> {
         match joined {
             Ok(joined) => {
                 self.count_client(row, joined)?;
-                self.win_over_future_stamp(row, joined)?;
+                if self.may_lose_to_future_stamp(row, joined) {
+                    let stored = self.row(&row.key())?;
+                    self.win_over_future_stamp(row, stored.as_ref())?;
+                }
                 Ok(joined.added)
             }
             Err(refusal) => {

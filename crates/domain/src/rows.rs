@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
     AttemptId, DeviceId, ItemId, SessionId, Slug, UserId,
-    lattice::{Extra, ItemKind, Progress, Row, Session, date_of_day},
+    lattice::{Extra, ItemKind, Progress, Row, RowKey, Session, date_of_day},
 };
 use carrel_overview::Today;
 
@@ -62,10 +62,9 @@ pub(crate) fn push(
     let mut ungraded = attempts::submitted(&log, answered)?;
     quizzes.grade_batch(&mut log, &mut ungraded, now_ms)?;
     if with_rows {
-        for row in batch {
-            let joined = log.row(&row.key())?;
-            log.pushed.rows.push(joined);
-        }
+        let keys: Vec<RowKey> = batch.iter().map(Row::key).collect();
+        let joined = tx.rows_with_keys(user, &keys)?;
+        log.pushed.rows = keys.iter().map(|key| joined.get(key).cloned()).collect();
     }
     Ok((log.close()?, ungraded))
 }

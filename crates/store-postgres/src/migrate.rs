@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(18, "list_indexes", "0018_list_indexes"),
     migration!(19, "analytics", "0019_analytics"),
     migration!(20, "device reports", "0020_device_reports"),
+    migration!(21, "indexes of change numbers", "0021_change_numbers"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

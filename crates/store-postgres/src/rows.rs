@@ -1,7 +1,11 @@
 //! Learners' rows. They are changed under the lock of the learner's row: the stored rows are read, joined in Rust and
 //! written back, each in one statement for a table. The tables are those of `carrel_sqlite::rows::SPECS`.
 
-use std::{collections::HashMap, fmt::Write as _, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    sync::LazyLock,
+};
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug, UserId,
@@ -148,7 +152,8 @@ fn statements(spec: &TableSpec) -> Statements {
         get: format!("SELECT {} FROM {table} t WHERE t.user_id = $1 AND {place}", list(&all, "t.")),
         exists: format!("SELECT 1 FROM {table} t WHERE t.user_id = $1 AND {place}"),
         page: format!(
-            "SELECT {names}, usn FROM {table} WHERE user_id = $1 AND usn > $2 AND usn <= $3 ORDER BY usn"
+            "SELECT {names}, usn FROM {table} WHERE user_id = $1 AND usn > 0 AND usn > $2 AND usn <= $3
+             ORDER BY usn"
         ),
         select: format!("SELECT {names} FROM {table} "),
     }
@@ -163,7 +168,7 @@ static CHANGED: LazyLock<String> = LazyLock::new(|| {
     let arm = |(i, spec): (usize, &TableSpec)| {
         format!(
             "(SELECT {i} AS row_type, usn, ({})::int8 AS size FROM {}
-              WHERE user_id = $1 AND usn > $2 ORDER BY usn LIMIT $3)",
+              WHERE user_id = $1 AND usn > 0 AND usn > $2 ORDER BY usn LIMIT $3)",
             tables::size(spec),
             spec.table
         )
@@ -298,26 +303,22 @@ impl PgTx<'_> {
         self.query_opt(sql, &params)
     }
 
-    /// Reads the stored rows with the keys of `rows`, which are of one kind.
-    fn stored(&self, user: UserId, rows: &[Row]) -> Result<HashMap<RowKey, Merged>> {
-        let Some(first) = rows.first() else { return Ok(HashMap::new()) };
-        let spec = TableSpec::of(first.row_type());
-        let keys = rows.iter().map(|row| {
+    /// Reads the stored rows with these keys, which are of one kind.
+    fn stored(&self, user: UserId, keys: impl Iterator<Item = RowKey>) -> Result<Vec<Row>> {
+        let mut keys = keys.peekable();
+        let Some(first) = keys.peek() else { return Ok(Vec::new()) };
+        let spec = TableSpec::of(first.row_type);
+        let keys = keys.map(|key| {
             let mut values = Columns::default();
-            tables::write_key(&row.key(), &mut values).map(|()| values)
+            tables::write_key(&key, &mut values).map(|()| values)
         });
         let keys: Vec<Columns> = keys.collect::<carrel_sqlite::Result<_>>()?;
         let arrays = arrays(spec.keys.iter(), keys.into_iter())?;
         let user = bytes(&user.0);
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&user];
         params.extend(arrays.iter().map(Array::parameter));
-        let mut stored = HashMap::with_capacity(rows.len());
-        for found in self.query(&of(spec.row_type).get_all, &params)? {
-            let row = read(spec, &found)?;
-            let (columns, size) = columns_of(&row)?;
-            stored.insert(row.key(), Merged { row, columns, size, usn: None });
-        }
-        Ok(stored)
+        let found = self.query(&of(spec.row_type).get_all, &params)?;
+        found.iter().map(|row| read(spec, row)).collect()
     }
 
     /// Joins rows of one kind in order with the stored ones, and writes those that changed.
@@ -328,7 +329,11 @@ impl PgTx<'_> {
         usn: &mut i64,
         allow: impl Fn(&JoinedRow) -> bool,
     ) -> Result<Vec<JoinedRow>> {
-        let mut merged = self.stored(user, rows)?;
+        let mut merged = HashMap::with_capacity(rows.len());
+        for row in self.stored(user, rows.iter().map(Row::key))? {
+            let (columns, size) = columns_of(&row)?;
+            merged.insert(row.key(), Merged { row, columns, size, usn: None });
+        }
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
             let (sent, sent_size) = columns_of(row)?;
@@ -436,6 +441,19 @@ impl RowTx for PgTx<'_> {
     fn row(&self, user: UserId, key: &RowKey) -> Result<Option<Row>> {
         let found = self.by_key(&of(key.row_type).get, user, key)?;
         found.map(|row| read(TableSpec::of(key.row_type), &row)).transpose()
+    }
+    fn rows_with_keys(&self, user: UserId, keys: &[RowKey]) -> Result<HashMap<RowKey, Row>> {
+        let mut by_type: BTreeMap<RowType, Vec<RowKey>> = BTreeMap::new();
+        for key in keys {
+            by_type.entry(key.row_type).or_default().push(key.clone());
+        }
+        let mut found = HashMap::with_capacity(keys.len());
+        for keys in by_type.into_values() {
+            found.extend(
+                self.stored(user, keys.into_iter())?.into_iter().map(|row| (row.key(), row)),
+            );
+        }
+        Ok(found)
     }
     fn has_row(&self, user: UserId, key: &RowKey) -> Result<bool> {
         Ok(self.by_key(&of(key.row_type).exists, user, key)?.is_some())

@@ -1,5 +1,7 @@
 //! SQL statements for learners' rows. The merge is in `carrel_sqlite::rows`.
 
+use std::collections::HashMap;
+
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug, UserId,
     lattice::{Progress, Row, RowKey, Session},
@@ -49,6 +51,15 @@ impl RowTx for SqliteTx<'_> {
 
     fn row(&self, user: UserId, key: &RowKey) -> Result<Option<Row>> {
         Ok(rows::get(self, Owner::Server(user), key)?)
+    }
+    fn rows_with_keys(&self, user: UserId, keys: &[RowKey]) -> Result<HashMap<RowKey, Row>> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for key in keys {
+            if let Some(row) = self.row(user, key)? {
+                found.insert(key.clone(), row);
+            }
+        }
+        Ok(found)
     }
     fn has_row(&self, user: UserId, key: &RowKey) -> Result<bool> {
         Ok(rows::size_of(self, Owner::Server(user), key)?.is_some())

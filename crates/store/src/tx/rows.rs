@@ -1,6 +1,6 @@
 //! A learner's rows: their merge, their change numbers, and data for grading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug, UserId,
@@ -47,6 +47,8 @@ pub trait RowTx {
     fn set_usage(&self, user: UserId, usage: Usage) -> Result<()>;
 
     fn row(&self, user: UserId, key: &RowKey) -> Result<Option<Row>>;
+    /// Returns the stored ones of these rows by their keys, of any kinds.
+    fn rows_with_keys(&self, user: UserId, keys: &[RowKey]) -> Result<HashMap<RowKey, Row>>;
     fn has_row(&self, user: UserId, key: &RowKey) -> Result<bool>;
     /// Merges valid rows in order. Each changed row gets the next change number after `usn`.
     fn join(&self, user: UserId, rows: &[Row], usn: u64) -> Result<Vec<JoinedRow>>;
