@@ -1,4 +1,4 @@
-//! Exports of reports as CSV. One run at a time writes an export piece by piece, under a lease: the memory that it needs
+//! Exports of reports as CSV, and of the data of one person as JSON. One run at a time writes an export piece by piece, under a lease: the memory that it needs
 //! does not depend on the number of learners. If its process ends, another run starts when the lease has expired. Only the
 //! person who asked reads the file, and only as long as that person may read the report.
 
@@ -16,6 +16,7 @@ use crate::{
     analytics::{ReportRefusal, Scope, group_figures},
     clock::Clock,
     devices::learner_devices,
+    person_export,
     store::{
         Store, StoreError,
         tx::{AuditRow, Details, ExportRow, ExportState, Tx},
@@ -38,7 +39,13 @@ pub struct ExportSpec {
     class: Option<ClassId>,
     course: Option<Slug>,
     period: Period,
+    /// The person whose data it contains, instead of a report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<UserId>,
 }
+
+/// Kind of the export of a person's data.
+const PERSON: &str = "person";
 
 impl ExportSpec {
     /// # Errors
@@ -66,18 +73,44 @@ impl ExportSpec {
             _ if course.is_some() => return refused("course: has no meaning for this kind"),
             _ => {}
         }
-        Ok(Self { kind: known.name().to_owned(), class, course, period })
+        Ok(Self { kind: known.name().to_owned(), class, course, period, person: None })
+    }
+    /// All data that the server has about a person.
+    pub fn of_person(person: UserId) -> Self {
+        Self {
+            kind: PERSON.to_owned(),
+            class: None,
+            course: None,
+            period: Period::default(),
+            person: Some(person),
+        }
+    }
+    /// Returns the media type of the file.
+    pub fn media_type(&self) -> &'static str {
+        if self.person.is_some() { "application/json" } else { "text/csv; charset=utf-8" }
     }
     pub fn kind(&self) -> &str {
         &self.kind
     }
     /// Returns a name for the file, such as `class-30d-2026-11-20.csv`.
     pub fn file_name(&self, date: &str) -> String {
+        if self.person.is_some() {
+            return format!("{}-{date}.json", self.kind);
+        }
         format!("{}-{}-{date}.csv", self.kind, self.period.name())
     }
     fn exported(&self) -> DomainResult<Exported> {
         let kind = Exported::of_name(&self.kind);
         kind.ok_or_else(|| StoreError::unreadable("export", "kind").into())
+    }
+    fn names_learners(&self) -> DomainResult<bool> {
+        Ok(self.person.is_some() || self.exported()?.names_learners())
+    }
+    fn authorize(&self, tx: &dyn Tx, caller: Caller) -> DomainResult<()> {
+        match self.person {
+            Some(person) => person_export::authorize(tx, caller, person),
+            None => self.scope()?.authorize(tx, caller),
+        }
     }
     fn scope(&self) -> DomainResult<Scope> {
         let has_names = self.exported()?.names_learners();
@@ -120,6 +153,70 @@ fn ended(row: ExportRow, state: ExportState, error: String) -> ExportRow {
 /// A part of an export.
 struct Piece {
     text: String,
+    is_last: bool,
+    /// Lines up to the end of this piece.
+    lines: u64,
+    /// In percent.
+    progress: u8,
+}
+
+/// Where the next part of an export begins.
+enum Source {
+    Report {
+        scope: Scope,
+        span: Span,
+        table: Box<CsvTable>,
+        after: Option<UserId>,
+        seen: u64,
+        all: u64,
+    },
+    Person {
+        person: UserId,
+        after: Option<u64>,
+        lines: u64,
+    },
+}
+
+impl Source {
+    /// Reads the next part.
+    fn next(
+        &mut self,
+        tx: &dyn Tx,
+        zone: &carrel_analytics::Zone,
+        caller: Caller,
+        now_ms: i64,
+    ) -> DomainResult<Piece> {
+        match self {
+            Self::Report { scope, span, table, after, seen, all } => {
+                let page = write_page(tx, zone, caller, (scope, *span), table, *after)?;
+                (*after, *seen) = (page.last, *seen + page.seen);
+                let progress = u8::try_from(*seen * 100 / *all).unwrap_or(99).min(99);
+                Ok(Piece {
+                    text: page.text,
+                    is_last: after.is_none(),
+                    lines: table.lines,
+                    progress,
+                })
+            }
+            Self::Person { person, after, lines } => {
+                person_export::authorize(tx, caller, *person)?;
+                let piece = person_export::piece(tx, *person, *after, now_ms)?;
+                (*after, *lines) = (piece.last, *lines + piece.lines);
+                // The number of rows that follow is not known.
+                Ok(Piece {
+                    text: piece.text,
+                    is_last: after.is_none(),
+                    lines: *lines,
+                    progress: 50,
+                })
+            }
+        }
+    }
+}
+
+/// Lines of a report.
+struct Page {
+    text: String,
     /// `None`: it is the last one.
     last: Option<UserId>,
     seen: u64,
@@ -130,14 +227,13 @@ fn write_page(
     tx: &dyn Tx,
     zone: &carrel_analytics::Zone,
     caller: Caller,
-    (spec, span): (&ExportSpec, Span),
+    (scope, span): (&Scope, Span),
     table: &mut CsvTable,
     after: Option<UserId>,
-) -> DomainResult<Piece> {
-    let scope = spec.scope()?;
+) -> DomainResult<Page> {
     scope.authorize(tx, caller)?;
     let users = scope.learners(tx, caller, after, PAGE)?;
-    let details = spec.course.as_ref().map_or(Details::Nothing, Details::Of);
+    let details = scope.course.as_ref().map_or(Details::Nothing, Details::Of);
     let figures = group_figures(tx, zone, &users, span, details, usize::MAX)?.of;
     let mut names = tx.names_of(&users)?;
     names.sort_by_key(|who| who.id);
@@ -151,7 +247,7 @@ fn write_page(
         table.finish(&mut text);
     }
     let last = users.last().copied().filter(|_| !is_last);
-    Ok(Piece { text, last, seen: users.len() as u64 })
+    Ok(Page { text, last, seen: users.len() as u64 })
 }
 
 impl Store {
@@ -166,7 +262,7 @@ impl Store {
         now_ms: i64,
     ) -> DomainResult<Uuid> {
         self.write("add_export", move |tx| {
-            spec.scope()?.authorize(tx, caller)?;
+            spec.authorize(tx, caller)?;
             let Some(user) = caller.id else { return Err(ReportRefusal::NoExport.into()) };
             let text = serde_json::to_string(&spec)
                 .map_err(|e| StoreError::Internal(e.to_string().into()))?;
@@ -175,7 +271,7 @@ impl Store {
                 id,
                 user,
                 spec: text,
-                names_learners: spec.exported()?.names_learners(),
+                names_learners: spec.names_learners()?,
                 created_ms: now_ms,
                 state: ExportState::Waiting,
                 progress: 0,
@@ -230,15 +326,16 @@ impl Store {
             if row.state != ExportState::Finished {
                 return Err(ReportRefusal::NotFinished.into());
             }
-            spec.scope()?.authorize(tx, caller)?;
+            spec.authorize(tx, caller)?;
             let detail = serde_json::json!({
                 "kind": spec.kind, "course": spec.course, "period": spec.period, "lines": row.lines,
             });
             tx.add_audit(&AuditRow {
                 at_ms: now_ms,
                 actor: caller.id,
-                action: "report.export".to_owned(),
-                subject: spec.class.map(|class| UserId(class.0)),
+                action: if spec.person.is_some() { "person.export" } else { "report.export" }
+                    .to_owned(),
+                subject: spec.person.or(spec.class.map(|class| UserId(class.0))),
                 detail: detail.to_string(),
             })?;
             Ok(Export { spec, row })
@@ -333,41 +430,46 @@ impl Store {
         clock: &Arc<dyn Clock>,
     ) -> DomainResult<()> {
         let (spec, zone) = (ExportSpec::of_row(&row)?, self.zone());
-        let span = Span::up_to(clock.now_ms(), spec.period, &zone);
         // The rules use the present rank of the account, at most this one.
         let caller = Caller { id: Some(row.user), rank: Rank::Operator };
-        let mut table = CsvTable::new(spec.exported()?, spec.course.clone(), span, zone.clone());
-        let all = self.read("count_accounts", |tx| tx.count_accounts()).await?.max(1);
-        let (mut after, mut seen, mut number, id) = (None, 0, 0, row.id);
+        let mut source = match spec.person {
+            Some(person) => Source::Person { person, after: None, lines: 0 },
+            None => {
+                let span = Span::up_to(clock.now_ms(), spec.period, &zone);
+                let table =
+                    CsvTable::new(spec.exported()?, spec.course.clone(), span, zone.clone());
+                let all = self.read("count_accounts", |tx| tx.count_accounts()).await?.max(1);
+                let (scope, table) = (spec.scope()?, Box::new(table));
+                Source::Report { scope, span, table, after: None, seen: 0, all }
+            }
+        };
+        let (mut number, id) = (0, row.id);
         loop {
-            let (spec, zone) = (spec.clone(), zone.clone());
+            let (zone, now_ms) = (zone.clone(), clock.now_ms());
             let read = self.read("export_page", move |tx| {
-                let piece = write_page(tx, &zone, caller, (&spec, span), &mut table, after)?;
-                Ok::<_, DomainError>((table, piece))
+                let piece = source.next(tx, &zone, caller, now_ms)?;
+                Ok::<_, DomainError>((source, piece))
             });
             let piece;
-            (table, piece) = read.await?;
-            (after, seen) = (piece.last, seen + piece.seen);
-            let (lines, worker, now_ms) = (table.lines, worker.to_owned(), clock.now_ms());
-            let percent = u8::try_from(seen * 100 / all).unwrap_or(99).min(99);
+            (source, piece) = read.await?;
+            let (worker, now_ms, is_last) = (worker.to_owned(), clock.now_ms(), piece.is_last);
             let write = self.write("put_export_piece", move |tx| {
                 let row = running(tx, id, &worker)?;
                 tx.put_export_piece(id, number, &piece.text)?;
                 let row = ExportRow {
-                    progress: percent,
+                    progress: piece.progress,
                     lease_until_ms: now_ms.saturating_add(LEASE_MS),
                     pieces: number + 1,
-                    lines,
+                    lines: piece.lines,
                     ..row
                 };
-                let is_last = piece.last.is_none();
                 let end = |row| ended(row, ExportState::Finished, String::new());
                 tx.put_export(&if is_last { end(row) } else { row })?;
                 Ok::<_, DomainError>(())
             });
             write.await?;
             number += 1;
-            if after.is_none() {
+            if is_last {
                 return Ok(());
             }
         }

@@ -31,6 +31,7 @@ pub mod jobs;
 pub mod mail;
 pub mod maintenance;
 pub mod people;
+mod person_export;
 pub mod publishing;
 pub mod push_validation;
 pub mod reply_state;

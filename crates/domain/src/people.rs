@@ -5,9 +5,11 @@ use carrel_people::{
     EndedSignIn, PeopleError,
     accounts::{self, ListedPerson, PeopleFilter, PeoplePage},
     codes,
+    consents::{self, NewConsent},
     permissions::{self, Caller, Permission, Rank, Subject},
 };
 use carrel_roster::{Class, ClassId, ClassState, MemberRole, Membership, Person};
+use carrel_store::personal::SectionCounts;
 
 use crate::{
     DomainError, DomainResult,
@@ -18,7 +20,7 @@ use crate::{
     events::Event,
     store::{
         Freshness, Store, StoreError,
-        tx::{ClassKey, CodeKind, PersonKey, Tx},
+        tx::{ClassKey, CodeKind, ConsentRow, PersonKey, Tx},
     },
 };
 
@@ -95,17 +97,46 @@ impl Store {
         .await
     }
 
-    /// Deletes an account with all its rows.
+    /// Deletes an account with all its rows. Returns how many rows of each kind were about the person.
     ///
     /// # Errors
     /// `Forbidden`, `NoPerson`, `LastAdministrator`.
-    pub async fn delete_person(&self, caller: Caller, id: UserId, now_ms: i64) -> DomainResult<()> {
+    pub async fn delete_person(
+        &self,
+        caller: Caller,
+        id: UserId,
+        now_ms: i64,
+    ) -> DomainResult<SectionCounts> {
         let write = self.write_people("delete_person", move |tx, ended| {
             accounts::delete(tx, ended, caller, id, now_ms)
         });
-        write.await?;
+        let deleted = write.await?;
         self.record_erasure(Erased { id, deleted_ms: now_ms }).await;
-        Ok(())
+        Ok(deleted)
+    }
+
+    /// Returns the consents of a person, in the order in which they were recorded.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoPerson`.
+    pub async fn consents(&self, caller: Caller, id: UserId) -> DomainResult<Vec<ConsentRow>> {
+        Ok(self.read("consents", move |tx| consents::list(tx, caller, id)).await?)
+    }
+
+    /// Records a consent of a person, or its withdrawal.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoPerson`, `BadConsent`.
+    pub async fn record_consent(
+        &self,
+        caller: Caller,
+        id: UserId,
+        new: NewConsent,
+        now_ms: i64,
+    ) -> DomainResult<ConsentRow> {
+        let write =
+            self.write("record_consent", move |tx| consents::record(tx, caller, id, new, now_ms));
+        Ok(write.await?)
     }
 
     /// Stores a one-time code for a person. Returns the person and the time at which it expires.

@@ -67,7 +67,32 @@ pub(crate) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64,
     Ok(purge_kinds(tx, now_ms, limit)?.iter().map(|kind| kind.deleted).sum())
 }
 
+/// Ends the transaction of a preview, so that nothing is deleted.
+enum Preview {
+    Counted(Vec<Expired>),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Preview {
+    fn from(e: StoreError) -> Self {
+        Self::Failed(e)
+    }
+}
+
 impl Store {
+    /// Returns how many rows of each kind `purge_all` would delete now: deletes them, and rolls that back.
+    pub async fn preview_purge(&self, now_ms: i64) -> DomainResult<Vec<Expired>> {
+        let write = self.write("preview_purge", move |tx| {
+            let kinds = purge_kinds(tx, now_ms, None)?;
+            Err::<std::convert::Infallible, _>(Preview::Counted(kinds))
+        });
+        match write.await {
+            Ok(never) => match never {},
+            Err(Preview::Counted(kinds)) => Ok(kinds),
+            Err(Preview::Failed(e)) => Err(e.into()),
+        }
+    }
+
     /// Deletes all expired rows, in transactions of at most `batch` rows of each kind, and stores a report. Returns the
     /// number of deleted rows.
     pub async fn purge_all(&self, now_ms: i64, batch: u32) -> DomainResult<u64> {

@@ -9,6 +9,7 @@ use carrel_model::{UserId, text};
 use carrel_roster::{ClassId, Person, State, email_address};
 use carrel_store::{
     facts,
+    personal::SectionCounts,
     tx::{AuditRow, PersonKey, PersonRow, Tx},
 };
 
@@ -234,7 +235,8 @@ pub(crate) fn owns_courses(tx: &dyn Tx, id: UserId) -> Result<bool> {
     Ok(tx.viewer(id)?.is_some_and(|viewer| !viewer.owned.is_empty()))
 }
 
-/// Deletes an account with all its rows. Its id is kept as deleted, so that its devices cannot recreate it.
+/// Deletes an account with all its rows. Its id is kept as deleted, so that its devices cannot recreate it. Returns the
+/// number of rows about the person before, which the audit log keeps.
 ///
 /// # Errors
 /// `Forbidden`, `NoPerson`, `LastAdministrator`.
@@ -244,11 +246,12 @@ pub fn delete(
     caller: Caller,
     id: UserId,
     now_ms: i64,
-) -> Result<()> {
+) -> Result<SectionCounts> {
     let before = tx.administrators()?;
     require(tx, caller, Permission::ManageAccounts, Subject::Person(id))?;
     let found = get(tx, id)?;
     let has_courses = owns_courses(tx, id)?;
+    let deleted = tx.count_personal(id)?;
     ended.extend(end_all(tx, id, now_ms)?);
     tx.delete_account(id, now_ms)?;
     keep_an_administrator(tx, before)?;
@@ -256,8 +259,9 @@ pub fn delete(
         facts::increment(tx, facts::CATALOGUE)?;
     }
     // The details of earlier lines about the person were removed, because they contain names.
-    let detail = serde_json::json!({ "role": found.rank.name() });
-    audit(tx, caller, "person.delete", id, &detail, now_ms)
+    let detail = serde_json::json!({ "role": found.rank.name(), "deleted": deleted });
+    audit(tx, caller, "person.delete", id, &detail, now_ms)?;
+    Ok(deleted)
 }
 
 /// Deletes an account that a restored backup brought back. Returns false if it is recorded as deleted.

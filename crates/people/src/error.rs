@@ -25,6 +25,8 @@ pub enum PeopleError {
     NoAddress,
     #[error("code: {0}")]
     BadCode(String),
+    #[error("consent: {0}")]
+    BadConsent(String),
     #[error("roster: {0}")]
     Roster(String),
     #[error("import {0} does not exist, was undone, or is older than 30 days")]
@@ -38,7 +40,9 @@ impl PeopleError {
         match self {
             Self::Store(e) => e.code(),
             Self::Forbidden => ErrorCode::Forbidden,
-            Self::Roster(_) | Self::BadCode(_) | Self::BadEmail => ErrorCode::InvalidRequest,
+            Self::Roster(_) | Self::BadCode(_) | Self::BadConsent(_) | Self::BadEmail => {
+                ErrorCode::InvalidRequest
+            }
             Self::NoPerson(_) | Self::NoClass(_) => ErrorCode::NotFound,
             Self::NotActive | Self::NoAddress => ErrorCode::Conflict,
             Self::NoImport(_) => ErrorCode::NotFound,
@@ -57,7 +61,8 @@ impl PeopleError {
             | Self::Forbidden
             | Self::NoPerson(_)
             | Self::NoClass(_)
-            | Self::BadCode(_) => "",
+            | Self::BadCode(_)
+            | Self::BadConsent(_) => "",
         }
     }
 }

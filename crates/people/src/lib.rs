@@ -2,13 +2,15 @@
 //!
 //! Each function makes all changes of one operation with their lines of the audit log. The caller commits the
 //! transaction, and then tells the devices of ended sign-ins. Each module uses only those before it: `error`, `logins`,
-//! `permissions`, `sign_ins`, `accounts`, `codes`, `mail`, `rosters`, `report`.
+//! `permissions`, `sign_ins`, `accounts`, `codes`, `consents`, `mail`, `rosters`,
+//! `report`.
 //!
 //! Not here: formats and comparison of rosters (`carrel-roster`), SQL (`carrel-store`), HTTP and commands
 //! (`carrel-server`).
 
 pub mod accounts;
 pub mod codes;
+pub mod consents;
 mod error;
 mod logins;
 pub mod mail;

@@ -235,8 +235,11 @@ pub async fn run(command: UserCommand) -> Result<(), Error> {
                 )));
             }
             let now_ms = SystemClock.now_ms();
-            data.store.delete_person(Caller::COMMAND_LINE, user.id, now_ms).await?;
+            let deleted = data.store.delete_person(Caller::COMMAND_LINE, user.id, now_ms).await?;
             println!("deleted {} ({})", user.login, user.id);
+            for (kind, count) in deleted {
+                println!("  {count} {kind}");
+            }
             Ok(())
         }
         UserCommand::List { data, search } => {

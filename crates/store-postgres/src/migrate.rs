@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(19, "analytics", "0019_analytics"),
     migration!(20, "device reports", "0020_device_reports"),
     migration!(21, "indexes of change numbers", "0021_change_numbers"),
+    migration!(22, "consents", "0022_consents"),
 ];
 
 /// Applies the missing migrations: all of them, or none if one fails. Returns the role of the transactions

@@ -9,12 +9,15 @@ use carrel_roster::{
 };
 use carrel_store::{
     Result, StoreError,
+    personal::{self, Section, SectionCounts, SectionRow},
     tx::{
-        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx,
-        PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
+        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ConsentRow, ExternalTx, LoginKeys,
+        PeopleTx, PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text,
+        state_of,
     },
 };
-use tokio_postgres::Row;
+use serde_json::Value;
+use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use crate::{
@@ -29,6 +32,20 @@ const PERSON: &str = "SELECT a.id, a.login, a.name, a.role,
     FROM account a LEFT JOIN person p ON p.user_id = a.id";
 
 const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
+
+/// Returns a value of a type that the tables have.
+fn json_of(row: &Row, index: usize) -> Result<Value> {
+    let kind = row.columns().get(index).map(|column| column.type_().clone());
+    Ok(match kind {
+        Some(Type::BYTEA) => get::<Option<&[u8]>>(row, index)?
+            .map(personal::bytes_text)
+            .map_or(Value::Null, Value::from),
+        Some(Type::BOOL) => get::<Option<bool>>(row, index)?.into(),
+        Some(Type::INT4) => get::<Option<i32>>(row, index)?.into(),
+        Some(Type::INT8) => get::<Option<i64>>(row, index)?.into(),
+        _ => get::<Option<String>>(row, index)?.into(),
+    })
+}
 
 const IMPORT: &str = "SELECT id, actor, name, created_ms, undone_ms FROM roster_import";
 
@@ -235,6 +252,64 @@ impl PeopleTx for PgTx<'_> {
         let sql = "INSERT INTO deleted_account (id, deleted_ms) VALUES ($1, $2) ON CONFLICT (tenant, id) DO NOTHING";
         self.execute(sql, &[&bytes(&id.0), &now_ms])?;
         Ok(())
+    }
+    fn consents(&self, id: UserId) -> Result<Vec<ConsentRow>> {
+        let sql = "SELECT kind, version, given, given_by, recorded_by, at_ms FROM consent
+            WHERE user_id = $1 ORDER BY number";
+        let found = self.query(sql, &[&bytes(&id.0)])?;
+        let consent = |row: &Row| {
+            Ok::<_, StoreError>(ConsentRow {
+                kind: get(row, 0)?,
+                version: get(row, 1)?,
+                given: get(row, 2)?,
+                given_by: get(row, 3)?,
+                recorded_by: user_id(row, 4)?,
+                at_ms: get(row, 5)?,
+            })
+        };
+        found.iter().map(consent).collect()
+    }
+    fn add_consent(&self, id: UserId, c: &ConsentRow) -> Result<()> {
+        // The number follows the last one, which another transaction may be writing.
+        self.lock(Lock::Accounts)?;
+        self.execute(
+            "INSERT INTO consent (user_id, number, kind, version, given, given_by, recorded_by, at_ms)
+             SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7 FROM consent WHERE user_id = $1",
+            &[
+                &bytes(&id.0),
+                &text(&c.kind),
+                &text(&c.version),
+                &c.given,
+                &text(&c.given_by),
+                &bytes(&c.recorded_by.0),
+                &c.at_ms,
+            ],
+        )?;
+        Ok(())
+    }
+    fn section_rows(&self, section: &Section, id: UserId) -> Result<Vec<SectionRow>> {
+        let Section { table, condition, columns, .. } = section;
+        let list = columns.join(", ");
+        let sql = format!("SELECT {list} FROM {table} WHERE {condition} ORDER BY {list}");
+        let found = self.query(&sql, &[&bytes(&id.0)])?;
+        let object = |row: &Row| {
+            let of = |(n, column): (usize, &&str)| Ok(((*column).to_owned(), json_of(row, n)?));
+            columns.iter().enumerate().map(of).collect()
+        };
+        found.iter().map(object).collect()
+    }
+    fn count_personal(&self, id: UserId) -> Result<SectionCounts> {
+        let mut counts = SectionCounts::new();
+        let synced = carrel_sqlite::rows::SPECS.iter().map(|s| (s.table, s.table, "user_id = $1"));
+        let others = personal::sections().map(|s| (s.name, s.table, s.condition));
+        for (name, table, condition) in synced.chain(others) {
+            let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
+            let count = self.count(&sql, &[&bytes(&id.0)])?;
+            if count > 0 {
+                counts.insert(name.to_owned(), count as u64);
+            }
+        }
+        Ok(counts)
     }
     fn is_deleted(&self, id: UserId) -> Result<bool> {
         self.exists("SELECT 1 FROM deleted_account WHERE id = $1", &[&bytes(&id.0)])

@@ -7,6 +7,7 @@
 
 mod engine;
 mod error;
+pub mod personal;
 pub mod sqlite;
 pub mod tx;
 

@@ -23,7 +23,7 @@ export interface StaffApi {
   /** What was read is stored and shown when the server cannot be reached. */
   readonly keepsReplies: boolean;
   get<Value>(path: string): Promise<StaffReply<Value>>;
-  /** Reads a reply that is not JSON. */
+  /** Reads a reply as text. */
   getText(path: string): Promise<string>;
   /** Sends a change. The reply is the JSON of the server, or the text of a page. */
   send<Value>(method: Method, path: string, body?: unknown): Promise<Value>;

@@ -216,6 +216,12 @@ export interface ExportJob {
   progress?: number;
 }
 
+/** Number of deleted rows by kind. */
+export interface DeletionReceipt {
+  id: string;
+  deletedMs: number;
+  deleted: Record<string, number>;
+}
 export interface Person {
   id: string;
   login: string;

@@ -2,6 +2,8 @@
 //!
 //! Not here: who may call a route (`routes`), the rules of changes (`carrel_people`), rosters (`roster_routes`).
 
+use std::collections::BTreeMap;
+
 use axum::{Json as Reply, extract::State, http::StatusCode};
 use carrel_model::UserId;
 use carrel_people::{
@@ -23,7 +25,8 @@ use super::{
 };
 use crate::{
     domain::{
-        enrolment_tokens::NewEnrolmentToken, maintenance::MaintenanceReports, people::AccountChange,
+        enrolment_tokens::NewEnrolmentToken, maintenance::MaintenanceReports,
+        people::AccountChange, retention::Expired,
     },
     password::random,
 };
@@ -175,16 +178,29 @@ pub async fn change_person(
     Ok(Reply(changed.into()))
 }
 
+/// Receipt of a deletion. The audit log has it, too.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletionReceipt {
+    #[schema(value_type = String)]
+    pub id: UserId,
+    pub deleted_ms: i64,
+    /// Number of deleted rows, by the sections of an export and the types of synced rows.
+    pub deleted: BTreeMap<String, u64>,
+}
+
 /// Deletes an account with all its rows.
 #[utoipa::path(delete, path = "/api/v1/admin/people/{userId}", tag = "admin", params(("userId" = String, Path)),
-    responses((status = 204), (status = 404), (status = 409, description = "no active administrator would be left")))]
+    responses((status = 200, body = DeletionReceipt), (status = 404),
+        (status = 409, description = "no active administrator would be left")))]
 pub async fn delete_person(
     State(app): State<App>,
     caller: SignedInUser,
     Path(id): Path<UserId>,
-) -> Result<StatusCode, ApiError> {
-    app.store.delete_person(caller.caller(), id, app.clock.now_ms()).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Reply<DeletionReceipt>, ApiError> {
+    let deleted_ms = app.clock.now_ms();
+    let deleted = app.store.delete_person(caller.caller(), id, deleted_ms).await?;
+    Ok(Reply(DeletionReceipt { id, deleted_ms, deleted }))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -337,6 +353,21 @@ pub async fn maintenance(
     caller: SignedInUser,
 ) -> Result<Reply<MaintenanceReports>, ApiError> {
     Ok(Reply(app.store.maintenance_reports(caller.rank).await?))
+}
+
+/// What the next deletion of expired rows would delete.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionPreview {
+    pub as_of: i64,
+    pub kinds: Vec<Expired>,
+}
+
+/// Returns how many rows of each kind the job `purge` would delete now. Deletes nothing.
+#[utoipa::path(get, path = "/api/v1/admin/retention", tag = "admin", responses((status = 200, body = RetentionPreview)))]
+pub async fn retention(State(app): State<App>) -> Result<Reply<RetentionPreview>, ApiError> {
+    let as_of = app.clock.now_ms();
+    Ok(Reply(RetentionPreview { as_of, kinds: app.store.preview_purge(as_of).await? }))
 }
 
 /// Returns figures of the response cache of the process that replies, since its start.

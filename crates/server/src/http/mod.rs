@@ -11,6 +11,7 @@ mod blobs;
 mod byte_ranges;
 pub(crate) mod catalogue;
 mod codes;
+mod consents;
 mod courses;
 mod dictionaries;
 mod exercises;

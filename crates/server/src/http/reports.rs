@@ -12,7 +12,7 @@ use axum::{
 use carrel_analytics::{
     ClassReport, CourseReport, DevicesReport, EngagementReport, Period, TrendsReport,
 };
-use carrel_model::{Slug, lattice::date_of_day};
+use carrel_model::{Slug, UserId, lattice::date_of_day};
 use carrel_roster::ClassId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -151,7 +151,7 @@ pub struct ExportReply {
     pub state: &'static str,
     /// In percent.
     pub progress: u8,
-    /// Number of lines without the header.
+    /// Number of lines without the header; of a person's data, the number of rows.
     pub lines: u64,
     /// Why it failed.
     pub error: Option<String>,
@@ -181,8 +181,34 @@ pub async fn start_export(
     caller: SignedInUser,
     Json(new): Json<NewExport>,
 ) -> Result<Response, ApiError> {
-    let now = app.clock.now_ms();
     let spec = ExportSpec::new(&new.kind, new.class.map(ClassId), new.course, new.period)?;
+    start(&app, &caller, spec).await
+}
+
+/// Starts the export of all data that the server has about the signed-in person.
+#[utoipa::path(post, path = "/api/me/export", tag = "learner",
+    responses((status = 202, body = ExportReply, description = "started; `Location` is the path of the export")))]
+pub async fn export_own_data(
+    State(app): State<App>,
+    caller: SignedInUser,
+) -> Result<Response, ApiError> {
+    start(&app, &caller, ExportSpec::of_person(caller.user.id)).await
+}
+
+/// Starts the export of all data that the server has about a person.
+#[utoipa::path(post, path = "/api/v1/admin/people/{userId}/export", tag = "admin", params(("userId" = String, Path)),
+    responses((status = 202, body = ExportReply, description = "started; `Location` is the path of the export"),
+        (status = 403), (status = 404)))]
+pub async fn export_person(
+    State(app): State<App>,
+    caller: SignedInUser,
+    Path(id): Path<UserId>,
+) -> Result<Response, ApiError> {
+    start(&app, &caller, ExportSpec::of_person(id)).await
+}
+
+async fn start(app: &App, caller: &SignedInUser, spec: ExportSpec) -> Result<Response, ApiError> {
+    let now = app.clock.now_ms();
     let id = app.store.add_export(caller.caller(), spec, now).await?;
     let (store, clock) = (app.store.clone(), app.clock.clone());
     // Continues if the client does not wait for the reply. A run that is interrupted is repeated by the job `exports`.
@@ -249,7 +275,7 @@ pub async fn export_file(
     });
     let mut reply = Body::from_stream(pieces).into_response();
     let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(spec.media_type()));
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }

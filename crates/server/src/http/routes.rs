@@ -9,9 +9,9 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry, Permission},
-    admin, assessments, auth, blobs, catalogue, codes, courses, dictionaries, exercises, health,
-    identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress, reports,
-    roster_routes, sheets, staff_courses, staff_pages, start_page, sync, updates, uploads,
+    admin, assessments, auth, blobs, catalogue, codes, consents, courses, dictionaries, exercises,
+    health, identities, invitations, learner, me, monitoring, oidc, openapi, passwords, progress,
+    reports, roster_routes, sheets, staff_courses, staff_pages, start_page, sync, updates, uploads,
     vocabulary,
 };
 use crate::{domain::reply_state::DependsOn, rate_limits::RouteLimit};
@@ -89,6 +89,9 @@ pub(super) fn table() -> Vec<Entry> {
             .limited(&RouteLimit::REQUESTS)
             .cached(ReplyKind::Profile, DependsOn::Account),
         Entry::new(SignedIn, routes!(me::report_device)).limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(consents::own_consents, consents::record_own_consent))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(reports::export_own_data)).limited(&RouteLimit::EXPORTS),
         Entry::new(SignedIn, routes!(me::progress))
             .limited(&RouteLimit::REQUESTS)
             .cached(ReplyKind::Progress, DependsOn::Courses),
@@ -132,6 +135,13 @@ pub(super) fn table() -> Vec<Entry> {
         .limited(&RouteLimit::REQUESTS),
         Entry::new(
             Person(Permission::ManageAccounts),
+            routes!(consents::consents, consents::record_consent),
+        )
+        .limited(&RouteLimit::REQUESTS),
+        Entry::new(Person(Permission::ManageAccounts), routes!(reports::export_person))
+            .limited(&RouteLimit::EXPORTS),
+        Entry::new(
+            Person(Permission::ManageAccounts),
             routes!(
                 identities::identities,
                 identities::link_identity,
@@ -152,6 +162,8 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::audit))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(monitoring::monitoring))
+            .limited(&RouteLimit::REQUESTS),
+        Entry::new(Staff(Permission::ManageAccounts), routes!(admin::retention))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ManageAccounts), routes!(admin::maintenance))
             .limited(&RouteLimit::REQUESTS),
@@ -199,13 +211,10 @@ pub(super) fn table() -> Vec<Entry> {
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Staff(Permission::ViewLearners), routes!(reports::start_export))
             .limited(&RouteLimit::EXPORTS),
-        Entry::new(
-            Staff(Permission::ViewLearners),
-            routes!(reports::export, reports::cancel_export),
-        )
-        .limited(&RouteLimit::REQUESTS),
-        Entry::new(Staff(Permission::ViewLearners), routes!(reports::export_file))
+        // Everybody reads the exports that they started.
+        Entry::new(SignedIn, routes!(reports::export, reports::cancel_export))
             .limited(&RouteLimit::REQUESTS),
+        Entry::new(SignedIn, routes!(reports::export_file)).limited(&RouteLimit::REQUESTS),
         Entry::new(Class(Permission::IssueCodes), routes!(sheets::sign_in_sheet))
             .limited(&RouteLimit::REQUESTS),
         Entry::new(Class(Permission::IssueCodes), routes!(admin::class_code))

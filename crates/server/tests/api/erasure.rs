@@ -7,13 +7,13 @@ use axum::http::{Method, StatusCode};
 use carrel_people::permissions::Rank;
 use carrel_server::Settings;
 use carrel_sqlite::{open_immutable, rusqlite::types::ValueRef};
-use carrel_store::sqlite::FILE;
+use carrel_store::{StoreError, personal, sqlite::FILE};
 use serde_json::{Value, json};
 
 use super::{
     mail,
     smtp_server::SmtpServer,
-    support::{NOW, TestServer, codes, device, progress},
+    support::{NOW, TestServer, codes, device, fixture, progress},
 };
 
 /// In each name, address and text of the learner; in lower case.
@@ -123,6 +123,51 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     }
     server.sign_in_status("kanarek", "a wrong password").await;
 
+    // The export of the learner has each row about the learner, and no secret; others cannot read it.
+    let report = json!({"appVersion": "1.0.0", "platform": "linux", "waiting": 0, "refused": 0});
+    let reported =
+        server.call(Method::PUT, "/api/me/device", &learner.access_token, Some(&report)).await;
+    assert_eq!(reported.status, StatusCode::NO_CONTENT);
+    let finished = async |path: &str, token: &str| -> Value {
+        let started = server.post(path, token, &json!({})).await;
+        assert_eq!(started.status, StatusCode::ACCEPTED, "{started:?}");
+        let id = started.json::<Value>()["id"].as_str().unwrap().to_owned();
+        let clock = std::sync::Arc::clone(&server.data_dir.config.clock);
+        server.data_dir.store.run_export(id.parse().unwrap(), &clock).await.unwrap();
+        let file = format!("/api/exports/{id}/file");
+        let foreign = server.get(&file, &other.access_token).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+        server.get(&file, token).await.ok()
+    };
+    let own = finished("/api/me/export", &learner.access_token).await;
+    let exported = finished(&format!("{uri}/export"), &ada.token).await;
+    for section in [
+        "account",
+        "person",
+        "membership",
+        "class",
+        "signIns",
+        "deviceReports",
+        "messages",
+        "auditAbout",
+    ] {
+        assert!(
+            !exported[section].as_array().unwrap().is_empty(),
+            "nothing in {section}: {exported}"
+        );
+    }
+    assert_eq!(exported["account"][0]["login"], "kanarek");
+    assert_eq!(exported["person"][0]["email"], "kanarek@y.example");
+    let text = exported.to_string();
+    for part in ["kanarek value", "kanarek note", "kanarek-word", "how-rivers-work/meanders/read"] {
+        assert!(text.contains(part), "the export lacks {part}");
+    }
+    assert!(!text.contains("argon2"), "the export has the hash of the password");
+    assert_eq!(exported["rows"], own["rows"]);
+    let pulled = server.pull(&learner.access_token, 0).await;
+    let rows: Vec<&Value> = pulled["rows"].as_array().unwrap().iter().map(|r| &r["row"]).collect();
+    assert_eq!(exported["rows"].as_array().unwrap().iter().collect::<Vec<_>>(), rows);
+
     let id = learner.user.id.0;
     let before = server.back_up("before");
     let tables = |found: &[String]| -> std::collections::BTreeSet<String> {
@@ -136,7 +181,15 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     }
 
     let deleted = server.call(Method::DELETE, &uri, &ada.token, None).await;
-    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    let receipt: Value = deleted.ok();
+    let count = |name: &str| receipt["deleted"][name].as_u64().unwrap_or_default();
+    assert_eq!((count("kv"), count("note_revision"), count("review")), (1, 1, 1), "{receipt}");
+    for section in ["account", "person", "membership", "signIns", "deviceReports", "messages"] {
+        let exported = exported[section].as_array().unwrap().len() as u64;
+        assert_eq!(count(section), exported, "{section}: {receipt}");
+    }
+    let audit: Value = server.get("/api/v1/admin/audit", &ada.token).await.ok();
+    assert!(audit.to_string().contains("person.delete"));
     let after = server.back_up("after");
     let left = cells(&after.join(FILE), id.as_bytes());
     assert!(left.is_empty(), "{left:#?}");
@@ -144,4 +197,26 @@ async fn nothing_of_a_deleted_learner_is_left_in_any_table_or_file() {
     assert!(left.is_empty(), "{left:#?}");
     // What others have is as before.
     assert_eq!(server.pull(&other.access_token, 0).await["rows"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn each_table_has_a_decision_about_exports_of_a_person() {
+    let server = TestServer::with(Settings { registration_open: true, ..Settings::default() });
+    let learner = server.learner("noor").await;
+    let tables = fixture().tables(&server.folder());
+    assert!(tables.len() > 40, "{tables:?}");
+    let undecided = personal::undecided(tables.iter().map(String::as_str));
+    assert!(
+        undecided.is_empty(),
+        "tables without an entry in `carrel_store::personal`: {undecided:?}"
+    );
+    let id = learner.user.id;
+    let read = server.data_dir.store.read("test", move |tx| {
+        let rows = personal::sections().map(|section| tx.section_rows(section, id));
+        Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, _>>()?, tx.count_personal(id)?))
+    });
+    let (rows, counts) = read.await.unwrap();
+    let listed: u64 = rows.iter().map(|rows| rows.len() as u64).sum();
+    assert_eq!(counts.values().sum::<u64>(), listed, "{counts:?}");
+    assert_eq!(counts["account"], 1);
 }

@@ -1,14 +1,17 @@
 //! Accounts managed by staff: list, rank, disabled, deletion, one-time codes. Who may do what is in `permissions`.
 
 use axum::http::{Method, StatusCode};
-use carrel_model::ErrorCode;
+use carrel_model::{ErrorCode, UserId};
 use carrel_people::permissions::Rank;
-use carrel_server::{Settings, domain::people::AccountChange};
+use carrel_server::{
+    Settings,
+    domain::{people::AccountChange, retention::Expired},
+};
 use serde_json::{Value, json};
 
 use super::{
     permissions::Member,
-    support::{NOW, PASSWORD, TestServer, device, progress},
+    support::{NOW, PASSWORD, TestServer, device, fixture, progress},
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -271,7 +274,7 @@ async fn a_deleted_account_is_gone_with_its_rows_and_does_not_return() {
     let uri = format!("/api/v1/admin/people/{}", noor.user.id);
     server.change(&ada, noor.user.id, json!({"rank": "instructor"})).await.ok::<Value>();
     let reply = server.call(Method::DELETE, &uri, &ada.token, None).await;
-    assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    assert_eq!(reply.status, StatusCode::OK);
     let lines = server.data_dir.store.audit(9).await.unwrap();
     assert_eq!(lines.last().map(|line| line.detail.as_str()), Some("{}"));
     assert_eq!(super::support::fixture().count(&server.folder(), "progress"), 1);
@@ -385,4 +388,60 @@ async fn people_register_as_students_of_a_class_with_its_code() {
     let ada = server.staff("ada", Rank::Administrator).await;
     let reply = server.call(Method::POST, &unknown, &ada.token, None).await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn consents_are_recorded_withdrawn_and_never_changed() {
+    let server = TestServer::with(Settings { registration_open: true, ..Settings::default() });
+    let ada = server.staff("ada", Rank::Administrator).await;
+    let noor = server.learner("noor").await;
+    let of_noor = format!("/api/v1/admin/people/{}/consents", noor.user.id);
+    let given = json!({"kind": "privacy", "version": "2026-08", "given": true, "givenBy": "Mother, on paper"});
+    let recorded = server.post(&of_noor, &ada.token, &given).await;
+    assert_eq!(recorded.status, StatusCode::CREATED, "{recorded:?}");
+    // The same line again is not written again.
+    server.clock.advance(60_000);
+    server.post(&of_noor, &ada.token, &given).await.ok::<Value>();
+    let withdrawn = json!({"kind": "privacy", "version": "2026-08", "given": false});
+    server.post("/api/me/consents", &noor.access_token, &withdrawn).await.ok::<Value>();
+    let own: Value = server.get("/api/me/consents", &noor.access_token).await.ok();
+    let line = |given: bool, by: &str, recorded_by: UserId, at_ms: i64| {
+        json!({"kind": "privacy", "version": "2026-08", "given": given, "givenBy": by,
+            "recordedBy": recorded_by, "atMs": at_ms})
+    };
+    let expected = json!([
+        line(true, "Mother, on paper", ada.id, NOW),
+        line(false, "", noor.user.id, NOW + 60_000),
+    ]);
+    assert_eq!(own, expected);
+    assert_eq!(server.get(&of_noor, &ada.token).await.ok::<Value>(), expected);
+    for (field, value) in
+        [("kind", json!(" ")), ("version", json!("x".repeat(65))), ("givenBy", json!("a\nb"))]
+    {
+        let mut bad = given.clone();
+        bad[field] = value;
+        let refused = server.post(&of_noor, &ada.token, &bad).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{field}");
+        assert!(refused.problem().detail.contains(field), "{refused:?}");
+    }
+    let log: Value = server.get("/api/v1/admin/audit", &ada.token).await.ok();
+    assert_eq!(log.to_string().matches("person.consent").count(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn a_preview_of_the_retention_counts_and_deletes_nothing() {
+    let server = TestServer::with(Settings { registration_open: true, ..Settings::default() });
+    let ada = server.staff("ada", Rank::Administrator).await;
+    server.learner("noor").await;
+    server.sign_in("noor", 2).await;
+    let sign_ins = fixture().count(&server.folder(), "sign_in");
+    server.clock.advance(400 * 24 * 3_600_000);
+    let expected = server.data_dir.store.preview_purge(server.data_dir.config.clock.now_ms()).await;
+    let of = |kinds: &[Expired]| kinds.iter().find(|kind| kind.kind == "signIns").unwrap().deleted;
+    // The sign-in of the administrator does not expire.
+    assert_eq!(of(&expected.unwrap()), sign_ins as u64 - 1);
+    assert_eq!(fixture().count(&server.folder(), "sign_in"), sign_ins, "a preview deleted rows");
+    let preview: Value = server.get("/api/v1/admin/retention", &ada.token).await.ok();
+    assert_eq!(preview["asOf"], json!(server.data_dir.config.clock.now_ms()));
+    assert!(preview["kinds"].as_array().unwrap().len() >= 9, "{preview}");
 }

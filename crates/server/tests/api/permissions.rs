@@ -158,6 +158,15 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("PATCH /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
     ("DELETE /api/v1/admin/people/{userId}", ["--------", "--------", "-+++++-+", "-+++++++"]),
     (
+        "GET /api/v1/admin/people/{userId}/consents",
+        ["--------", "--------", "-+++++-+", "-+++++++"],
+    ),
+    (
+        "POST /api/v1/admin/people/{userId}/consents",
+        ["--------", "--------", "-+++++-+", "-+++++++"],
+    ),
+    ("POST /api/v1/admin/people/{userId}/export", ["--------", "--------", "-+++++-+", "-+++++++"]),
+    (
         "GET /api/v1/admin/people/{userId}/identities",
         ["--------", "--------", "-+++++-+", "-+++++++"],
     ),
@@ -180,6 +189,7 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/v1/admin/audit", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/monitoring", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/cache", ["-", "-", "+", "+"]),
+    ("GET /api/v1/admin/retention", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/maintenance", ["-", "-", "+", "+"]),
     ("POST /api/v1/admin/rosters", ["-", "-", "+", "+"]),
     ("GET /api/v1/admin/rosters/{runId}", ["-", "-", "+", "+"]),
@@ -205,9 +215,6 @@ const EXPECTED: &[(&str, [&str; 4])] = &[
     ("GET /api/reports/trends", ["-", "+", "+", "+"]),
     ("GET /api/reports/engagement", ["-", "+", "+", "+"]),
     ("POST /api/exports", ["-", "+", "+", "+"]),
-    ("GET /api/exports/{exportId}", ["-", "+", "+", "+"]),
-    ("DELETE /api/exports/{exportId}", ["-", "+", "+", "+"]),
-    ("GET /api/exports/{exportId}/file", ["-", "+", "+", "+"]),
     ("POST /api/v1/admin/classes/{classId}/sign-in-sheet", ["---", "+--", "+++", "+++"]),
 ];
 
@@ -250,6 +257,12 @@ const EVERYBODY: &[&str] = &[
     "GET /api/users/profile",
     "GET /api/me/progress",
     "PUT /api/me/device",
+    "POST /api/me/export",
+    "GET /api/exports/{exportId}",
+    "DELETE /api/exports/{exportId}",
+    "GET /api/exports/{exportId}/file",
+    "GET /api/me/consents",
+    "POST /api/me/consents",
     "GET /api/me/dashboard",
     "GET /api/me/analytics",
     "GET /api/assessments/{id}",

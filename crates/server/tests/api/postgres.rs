@@ -269,6 +269,10 @@ impl Fixture for PostgresFixture {
         };
         rows::SPECS.iter().map(size_of).sum()
     }
+    fn tables(&self, folder: &Path) -> Vec<String> {
+        let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'carrel'";
+        query(&database_of(folder), sql).iter().map(|row| row.get(0)).collect()
+    }
     fn epoch(&self, folder: &Path) -> String {
         let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
         query(&database_of(folder), sql)[0].get(0)

@@ -54,6 +54,12 @@ impl Fixture for SqliteFixture {
         };
         rows::SPECS.iter().map(size_of).sum()
     }
+    fn tables(&self, folder: &Path) -> Vec<String> {
+        let conn = Self::open(folder);
+        let mut stmt = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let names = stmt.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
+    }
     fn epoch(&self, folder: &Path) -> String {
         let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
         Self::open(folder).query_row(sql, [], |r| r.get(0)).unwrap()

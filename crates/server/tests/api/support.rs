@@ -32,6 +32,8 @@ pub trait Fixture: Sync {
     fn engine(&self) -> Arc<dyn Engine>;
     /// Returns the number of rows of a table.
     fn count(&self, folder: &Path, table: &str) -> i64;
+    /// Returns the names of all tables.
+    fn tables(&self, folder: &Path) -> Vec<String>;
     /// Runs a statement, as a fault or an administrator would.
     fn execute(&self, folder: &Path, sql: &str);
     /// Drops a table, so that calls that use it fail.

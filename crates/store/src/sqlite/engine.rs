@@ -51,6 +51,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(24, "story_uploads", "0024_story_uploads"),
     migration!(25, "analytics", "0025_analytics"),
     migration!(26, "device reports", "0026_device_reports"),
+    migration!(27, "consents", "0027_consents"),
 ];
 
 /// Name of the database file in its folder.

@@ -4,8 +4,11 @@ use carrel_model::{Slug, UserId};
 use carrel_roster::{
     Class, ClassId, ClassState, Counts, Membership, Person, email_key, role_name, state_name,
 };
-use rusqlite::{OptionalExtension, Row, ToSql, types::Type};
-
+use rusqlite::{
+    OptionalExtension, Row, ToSql,
+    types::{Type, ValueRef},
+};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -14,9 +17,11 @@ use super::{
 };
 use crate::{
     Result,
+    personal::{self, FLAGS, Section, SectionCounts, SectionRow},
     tx::{
-        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ExternalTx, LoginKeys, PeopleTx,
-        PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text, state_of,
+        AnalyticsTx as _, AuditRow, ClassKey, CodeKind, CodeRow, ConsentRow, ExternalTx, LoginKeys,
+        PeopleTx, PersonKey, PersonRow, RosterImportRow, member_role_of, member_role_text,
+        state_of,
     },
 };
 
@@ -32,6 +37,16 @@ const IMPORT: &str = "SELECT id, actor, name, created_ms, undone_ms FROM roster_
 
 /// Tables with a column `user_id` that no foreign key empties when an account is deleted, besides those of learners' rows.
 const TABLES_BY_USER: [&str; 2] = ["graded_attempt", "open_grade"];
+
+fn json_of(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => n.into(),
+        ValueRef::Real(n) => n.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => personal::bytes_text(bytes).into(),
+    }
+}
 
 fn filled(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
     Ok(Some(row.get::<_, String>(column)?).filter(|text| !text.is_empty()))
@@ -221,6 +236,71 @@ impl PeopleTx for SqliteTx<'_> {
         let sql = "INSERT OR REPLACE INTO deleted_account (id, deleted_ms) VALUES (?1, ?2)";
         self.execute(sql, (id.0.as_bytes(), now_ms))?;
         Ok(())
+    }
+    fn consents(&self, id: UserId) -> Result<Vec<ConsentRow>> {
+        let mut stmt = self.prepare_cached(
+            "SELECT kind, version, given, given_by, recorded_by, at_ms FROM consent
+             WHERE user_id = ?1 ORDER BY number",
+        )?;
+        let found = stmt.query_map([id.0.as_bytes()], |row| {
+            Ok(ConsentRow {
+                kind: row.get("kind")?,
+                version: row.get("version")?,
+                given: row.get("given")?,
+                given_by: row.get("given_by")?,
+                recorded_by: UserId(uuid(row, "recorded_by")?),
+                at_ms: row.get("at_ms")?,
+            })
+        })?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+    fn add_consent(&self, id: UserId, c: &ConsentRow) -> Result<()> {
+        let recorded_by = c.recorded_by.0.as_bytes();
+        self.prepare_cached(
+            "INSERT INTO consent (user_id, number, kind, version, given, given_by, recorded_by, at_ms)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM consent WHERE user_id = ?1",
+        )?
+        .execute((
+            id.0.as_bytes(),
+            &c.kind,
+            &c.version,
+            c.given,
+            &c.given_by,
+            recorded_by,
+            c.at_ms,
+        ))?;
+        Ok(())
+    }
+    fn section_rows(&self, section: &Section, id: UserId) -> Result<Vec<SectionRow>> {
+        let Section { table, condition, columns, .. } = section;
+        let list = columns.join(", ");
+        let sql = format!("SELECT {list} FROM {table} WHERE {condition} ORDER BY {list}");
+        let mut stmt = self.prepare(&sql)?;
+        let found = stmt.query_map([id.0.as_bytes()], |row| {
+            let mut object = SectionRow::new();
+            for (n, column) in columns.iter().enumerate() {
+                let value = match row.get_ref(n)? {
+                    ValueRef::Integer(flag) if FLAGS.contains(column) => (flag != 0).into(),
+                    value => json_of(value),
+                };
+                object.insert((*column).to_owned(), value);
+            }
+            Ok(object)
+        })?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+    fn count_personal(&self, id: UserId) -> Result<SectionCounts> {
+        let mut counts = SectionCounts::new();
+        let synced = carrel_sqlite::rows::SPECS.iter().map(|s| (s.table, s.table, "user_id = $1"));
+        let others = personal::sections().map(|s| (s.name, s.table, s.condition));
+        for (name, table, condition) in synced.chain(others) {
+            let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
+            let count: i64 = self.query_row(&sql, [id.0.as_bytes()], |row| row.get(0))?;
+            if count > 0 {
+                counts.insert(name.to_owned(), count.unsigned_abs());
+            }
+        }
+        Ok(counts)
     }
     fn is_deleted(&self, id: UserId) -> Result<bool> {
         let sql = "SELECT 1 FROM deleted_account WHERE id = ?1";

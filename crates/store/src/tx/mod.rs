@@ -39,7 +39,8 @@ pub use maintenance::{
     IndexFact, MaintenanceTx, RANGES, StorageFacts, TableFact, ValueRange, learner_tables,
 };
 pub use people::{
-    AuditRow, ClassKey, CodeKind, CodeRow, PeopleTx, PersonKey, PersonRow, RosterImportRow,
+    AuditRow, ClassKey, CodeKind, CodeRow, ConsentRow, PeopleTx, PersonKey, PersonRow,
+    RosterImportRow,
 };
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};

@@ -2,11 +2,29 @@
 
 use carrel_model::UserId;
 use carrel_roster::{Class, ClassId, Counts, Membership, Person};
-
 use uuid::Uuid;
 
 use super::LoginKeys;
-use crate::Result;
+use crate::{
+    Result,
+    personal::{Section, SectionCounts, SectionRow},
+};
+
+/// A consent of a person, or its withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentRow {
+    /// As the school names it, such as `privacy`.
+    pub kind: String,
+    /// Version of the text that was agreed to.
+    pub version: String,
+    /// False: withdrawn.
+    pub given: bool,
+    /// Who agreed, if it was somebody else, such as a parent; may be empty.
+    pub given_by: String,
+    pub recorded_by: UserId,
+    /// UTC, ms since 1970.
+    pub at_ms: i64,
+}
 
 /// What identifies one person.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +130,13 @@ pub trait PeopleTx {
     /// Deletes an account with all its rows and the details of its lines in the audit log, and records its id as deleted.
     fn delete_account(&self, id: UserId, now_ms: i64) -> Result<()>;
     /// Returns true if an account with this id was deleted.
+    /// Returns the consents of a person, in the order in which they were recorded.
+    fn consents(&self, id: UserId) -> Result<Vec<ConsentRow>>;
+    fn add_consent(&self, id: UserId, consent: &ConsentRow) -> Result<()>;
+    /// Returns the rows of a section of a person's data.
+    fn section_rows(&self, section: &Section, id: UserId) -> Result<Vec<SectionRow>>;
+    /// Returns the number of rows of each section of a person's data that has any, and of each table of synced rows.
+    fn count_personal(&self, id: UserId) -> Result<SectionCounts>;
     fn is_deleted(&self, id: UserId) -> Result<bool>;
     /// Returns the ids of all deleted accounts and the times of their deletion.
     fn deleted_accounts(&self) -> Result<Vec<(UserId, i64)>>;

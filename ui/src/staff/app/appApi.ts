@@ -18,7 +18,8 @@ export function appApi(user: StaffUser): StaffApi {
       return { value: valueOf(result), asOfMs: result.asOfMs, isStored: result.isStored };
     },
     async getText(path) {
-      return (await commands.staffGet({ path })).text ?? "";
+      const reply = await commands.staffGet({ path });
+      return reply.text ?? JSON.stringify(reply.json, null, 2);
     },
     async send(method: Method, path, body) {
       const result = await commands.staffSend({
