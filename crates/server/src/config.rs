@@ -212,7 +212,7 @@ impl Default for Settings {
             trust_forwarded_for: false,
             slow_query_ms: 100,
             request_timeout_s: 30,
-            complete_syncs: 16,
+            complete_syncs: 4,
             max_connections: 10_000,
             max_connections_per_address: 0,
             head_timeout_s: 15,
