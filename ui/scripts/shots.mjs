@@ -89,7 +89,8 @@ async function startUi() {
 }
 
 /** Findings by kind: text of the finding to the pictures in which it occurs. */
-const found = { error: new Map(), overflow: new Map(), axe: new Map(), overlap: new Map(), target: new Map() };
+const kinds = ["error", "overflow", "outside", "axe", "overlap", "target"];
+const found = Object.fromEntries(kinds.map((kind) => [kind, new Map()]));
 const pictures = [];
 function report(kind, text, picture) {
   if (!found[kind].has(text)) found[kind].set(text, []);

@@ -36,7 +36,8 @@ function fixtureApi(options: string, role: Role): StaffApi {
     },
     getText: async (path) => {
       await Promise.resolve();
-      return now().staff_get({ path }).text ?? "";
+      const { text: plain, json } = now().staff_get({ path });
+      return plain ?? JSON.stringify(json);
     },
     send: async (method, path, body) => {
       await Promise.resolve();
@@ -398,6 +399,19 @@ describe("people", () => {
     expect(sent.map((one) => one.body)).toEqual([{ disabled: false }, { disabled: true }]);
   });
 
+  it("saves all data about a person as a file", async () => {
+    const { target } = await open("administer", "");
+    await click(button(target, "Asha Mwangi"));
+    const saved: Blob[] = [];
+    URL.createObjectURL = (blob) => (saved.push(blob as Blob), "blob:1");
+    URL.revokeObjectURL = () => undefined;
+    await click(button(dialog(), "Export all data"));
+    await vi.waitFor(() => expect(saved).toHaveLength(1));
+    expect(sent.at(-1)?.path).toMatch(/people\/[^/]+\/export$/);
+    expect(JSON.parse(await saved[0]!.text())).toMatchObject({ account: [], rows: [] });
+    expect(text(document.body)).toMatch(/carrel-asha\.mwangi-\d{4}-\d\d-\d\d\.json/);
+  });
+
   it("deletes only after the login was typed", async () => {
     const { target } = await open("administer", "");
     await click(button(target, "Asha Mwangi"));
@@ -408,6 +422,7 @@ describe("people", () => {
     type(confirm.querySelector("input")!, "asha.mwangi");
     await click(button(confirm, "Delete the account"));
     expect(sent.at(-1)?.method).toBe("DELETE");
+    expect(text(document.body)).toContain("was deleted, with 223 entries. The audit log has the receipt.");
     expect(rows(target).some((row) => row.includes("Asha Mwangi"))).toBe(false);
   });
 
