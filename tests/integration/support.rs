@@ -12,12 +12,12 @@ use carrel_diagnostics::{
     metrics::{Metric, MetricState},
 };
 use carrel_model::lattice::Row;
-use carrel_net::SecretStore;
+use carrel_net::{Request, SecretStore};
 use carrel_system::SystemClock;
 use carrel_testkit::{
-    FakeClock, SeededIds, TestServer, content, device::PASSWORD, scratch::scratch,
+    Answer, FakeClock, Network, SeededIds, TestServer, content, device::PASSWORD, scratch::scratch,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -120,6 +120,49 @@ async fn an_action_is_measured_from_the_ui_to_the_disk_and_the_network() {
     for client in [client, other] {
         client.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durations_are_sent_only_after_the_learner_allowed_it() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let dir = scratch();
+    let net = Network::over(client::live_http());
+    let client = client::open(dir.path(), net.clone(), &clock, 1, true).await;
+    client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let diagnostics = Arc::new(Diagnostics::new(Arc::new(SystemClock::new())));
+    let host = MeasuredHost { client: client.clone(), diagnostics: diagnostics.clone() };
+    let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    net.intercept(move |request: &Request| {
+        if request.url.ends_with("/api/monitoring/transactions") {
+            let body = request.body.as_deref().expect("a body");
+            let _ = sender.send(serde_json::from_slice::<Value>(body).expect("JSON"));
+        }
+        None::<Answer>
+    });
+    let measure = async |ms: f64| {
+        for _ in 0..60 {
+            diagnostics.metrics.record(Metric::CourseLoad, ms, "get_course");
+            diagnostics.metrics.record(Metric::DatabaseTime, ms, "read");
+        }
+        let nothing = json!({ "samples": [], "unsupported": [], "actions": [] });
+        dispatch(&host, "report_metrics", nothing).await.expect("recorded");
+    };
+    measure(10.0).await;
+    dispatch(&host, "set_settings", json!({ "sendDurations": true })).await.expect("set");
+    measure(20.0).await;
+    let first = client::within_a_minute("durations", sent.recv()).await.expect("a request");
+    let values = first["transactions"].as_array().expect("durations");
+    let expected = json!({ "name": "course", "durationMs": 20, "ok": true });
+    assert!(values.len() == 60 && values.iter().all(|value| *value == expected), "{first}");
+    // The server counts them, and gets nothing after a withdrawal.
+    dispatch(&host, "set_settings", json!({ "sendDurations": false })).await.expect("set");
+    measure(30.0).await;
+    dispatch(&host, "set_settings", json!({ "sendDurations": true })).await.expect("set");
+    measure(40.0).await;
+    let second = client::within_a_minute("durations", sent.recv()).await.expect("a request");
+    assert_eq!(second["transactions"][0]["durationMs"], 40, "{second}");
+    client.close().await;
 }
 
 /// A text that a learner can type, with characters that JSON, URLs and Base64 change.

@@ -1,4 +1,5 @@
-//! What support needs to know about this device: metrics, recent actions, checks, logs. Local: nothing is sent.
+//! What support needs to know about this device: metrics, recent actions, checks, logs. Nothing is sent, except durations
+//! that a learner allowed the app to send (`carrel_commands`).
 //!
 //! | Module | Content |
 //! |---|---|

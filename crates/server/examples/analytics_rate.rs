@@ -1,11 +1,14 @@
 //! Benchmark of stored figures: `cargo run --release -p carrel-server --example analytics_rate`, on an empty PostgreSQL
 //! database if `CARREL_DATABASE_URL` is set. Prints the time to compute and store the figures of 500 learners whose rows
-//! changed, and the time of pushes of other learners, without and during such refreshes.
+//! changed, and the time of pushes of other learners within a minute, without and with the run of the job.
 
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 #![allow(clippy::print_stdout)]
 
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use carrel_model::{
     UserId,
@@ -19,7 +22,8 @@ use serde_json::value::RawValue;
 const LEARNERS: u128 = 500;
 /// Sections of each learner; there is a session for each.
 const SECTIONS: usize = 30;
-const PUSHES: usize = 1_000;
+/// Interval of the job `analytics`.
+const MINUTE: Duration = Duration::from_secs(60);
 const NOW: i64 = 1_790_000_000_000;
 const DAY: i64 = 24 * 3_600_000;
 
@@ -61,17 +65,20 @@ async fn mark_all(data: &DataDir) -> Result<(), Box<dyn Error>> {
     Ok(write.await.map_err(|e: StoreError| e.to_string())?)
 }
 
-/// Pushes a row of one learner after the other, and prints the median and the 99th percentile.
+/// Pushes a row of one learner after the other for a minute, and prints the median and the 99th percentile.
 async fn measure_pushes(data: &DataDir, name: &str, from: usize) -> Result<(), Box<dyn Error>> {
-    let mut times = Vec::with_capacity(PUSHES);
-    for n in 0..PUSHES {
-        let start = Instant::now();
+    let (mut times, begin) = (Vec::new(), Instant::now());
+    while begin.elapsed() < MINUTE {
+        let (n, start) = (times.len(), Instant::now());
         push(data, LEARNERS + (n as u128 % LEARNERS), from + n, 1).await?;
         times.push(start.elapsed().as_secs_f64() * 1_000.0);
     }
     times.sort_by(f64::total_cmp);
-    let (median, p99) = (times[PUSHES / 2], times[PUSHES * 99 / 100]);
-    println!("pushes {name:<28} median {median:>7.2} ms, 99 % {p99:>7.2} ms");
+    let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "pushes {name:<28} median {median:>7.2} ms, 99 % {p99:>7.2} ms, {} pushes",
+        times.len()
+    );
     Ok(())
 }
 
@@ -105,23 +112,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     measure_pushes(&data, "without refreshes", 100).await?;
-    let (refreshing, stop) = (data.clone(), tokio_util::sync::CancellationToken::new());
-    let stopped = stop.clone();
-    let refreshes = tokio::spawn(async move {
-        let mut count = 0_u32;
-        while !stopped.is_cancelled() {
-            if mark_all(&refreshing).await.is_err() {
-                break;
-            }
-            if refreshing.store.refresh_analytics().await.is_err() {
-                break;
-            }
-            count += 1;
-        }
-        count
+    // As the job `analytics`, once in the minute, when the figures of all these learners are to be computed again.
+    let refreshing = data.clone();
+    let refresh = tokio::spawn(async move {
+        mark_all(&refreshing).await.map_err(|e| e.to_string())?;
+        refreshing.store.refresh_analytics().await.map_err(|e| e.to_string())
     });
-    measure_pushes(&data, "during refreshes", 2_000).await?;
-    stop.cancel();
-    println!("refreshes meanwhile                  {:>9}", refreshes.await?);
+    measure_pushes(&data, "with a refresh in the minute", 100_000).await?;
+    println!("learners of the refresh              {:>9}", refresh.await??);
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
 mod device_report;
+mod durations;
 mod staff;
 mod tasks;
 mod timed_attempts;

@@ -26,6 +26,8 @@ pub struct Settings {
     pub download_charging: bool,
     /// Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
     pub key_shortcuts: bool,
+    /// The school's server gets durations of actions: names of metrics and milliseconds, nothing else.
+    pub send_durations: bool,
     /// Languages in which the learner reads, as language tags in their order. The library shows these first; empty: all.
     pub content_languages: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Default for Settings {
             download_metered: DownloadMetered::Never,
             download_charging: false,
             key_shortcuts: true,
+            send_durations: false,
             content_languages: Vec::new(),
         }
     }
@@ -100,6 +103,8 @@ pub struct SetSettings {
     pub download_charging: Option<bool>,
     #[ts(optional)]
     pub key_shortcuts: Option<bool>,
+    #[ts(optional)]
+    pub send_durations: Option<bool>,
     #[ts(optional)]
     pub content_languages: Option<Vec<String>>,
 }

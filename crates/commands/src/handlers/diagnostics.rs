@@ -11,12 +11,12 @@ use carrel_client::{
     system::blocking,
 };
 use carrel_diagnostics::{
-    crash,
+    Diagnostics, crash,
     doctor::{self, DoctorReport, Environment, SystemFacts},
     metrics::Metric,
 };
 
-use super::{Result, percent};
+use super::{Result, percent, settings::settings_of};
 use crate::{
     api::{
         app::Empty,
@@ -104,7 +104,37 @@ pub async fn report_metrics(host: &dyn Host, request: UiMeasurements) -> Result<
     for action in actions.iter().take(MAX_MEASUREMENTS).filter(|a| a.ms.is_finite()) {
         diagnostics.actions.set_ui_time(&action.id, (action.ms * 1_000.0) as i64);
     }
+    send_durations(host, diagnostics).await?;
     Ok(Empty {})
+}
+
+/// Metrics whose values the school's server gets if the learner allows it, with their names there (docs/API.md).
+const SENT_METRICS: [(Metric, &str); 5] = [
+    (Metric::CourseLoad, "course"),
+    (Metric::LessonLoad, "lesson"),
+    (Metric::AssessmentLoad, "assessment"),
+    (Metric::ProgressRecord, "progress"),
+    (Metric::LiveUpdate, "live"),
+];
+/// Values are sent when there are this many, so that a request is not made for each.
+const MIN_SENT: usize = 50;
+
+/// Sends the durations since the last call, if the learner allows it. Otherwise they are never sent: not even those from
+/// before the learner allowed it.
+async fn send_durations(host: &dyn Host, diagnostics: &Diagnostics) -> Result<()> {
+    let metrics = &diagnostics.metrics;
+    if metrics.count_new(&SENT_METRICS.map(|(metric, _)| metric)) < MIN_SENT {
+        return Ok(());
+    }
+    let mut durations = Vec::new();
+    for (metric, name) in SENT_METRICS {
+        durations.extend(metrics.take_new(metric).into_iter().map(|ms| (name, ms as u32)));
+    }
+    let Some(account) = host.client().account() else { return Ok(()) };
+    if settings_of(host.client(), &account).await?.send_durations {
+        account.send_durations(&durations);
+    }
+    Ok(())
 }
 
 pub async fn dismiss_alert(host: &dyn Host, request: AlertRef) -> Result<DiagnosticsReport> {

@@ -27,6 +27,8 @@ pub struct Series {
     pub is_unsupported: bool,
     /// Monotonic time of the last comparison with limits of the hour.
     pub compared_ms: Option<i64>,
+    /// Number of the last sample that `take_new` returned.
+    pub taken: u64,
     /// By limit: number of the last sample that breaks it.
     pub last_broken: [u64; 2],
 }
@@ -44,6 +46,19 @@ impl Series {
     /// Returns the samples of the last hour, oldest first.
     pub fn window(&self, now_ms: i64) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(move |s| s.at_ms > now_ms - WINDOW_MS)
+    }
+
+    /// Returns the number of samples that `take_new` has not returned yet and that are still kept.
+    pub fn count_new(&self) -> usize {
+        let new = usize::try_from(self.recorded - self.taken).unwrap_or(usize::MAX);
+        new.min(self.samples.len())
+    }
+
+    /// Returns the values of the samples since the last call, oldest first, as far as they are still kept.
+    pub fn take_new(&mut self) -> Vec<f64> {
+        let first = self.samples.len() - self.count_new();
+        self.taken = self.recorded;
+        self.samples.range(first..).map(|sample| sample.value).collect()
     }
 
     /// Returns true if samples of the last hour were dropped.

@@ -102,6 +102,16 @@ impl Tracker {
         }
     }
 
+    /// Returns how many values of these metrics `take_new` would return.
+    pub fn count_new(&self, metrics: &[Metric]) -> usize {
+        metrics.iter().map(|metric| self.series[*metric as usize].lock().count_new()).sum()
+    }
+
+    /// Returns the values of a metric since the last call.
+    pub fn take_new(&self, metric: Metric) -> Vec<f64> {
+        self.series[metric as usize].lock().take_new()
+    }
+
     /// Stores that this system cannot measure `metric`, until it is measured.
     pub fn set_unsupported(&self, metric: Metric) {
         self.series[metric as usize].lock().is_unsupported = true;

@@ -6,4 +6,4 @@ import type { Theme } from "./Theme";
 /**
  * Changes the fields that are present and keeps the others.
  */
-export type SetSettings = { theme?: Theme, language?: string, readingFont?: ReadingFont, textSize?: number, lineHeight?: number, measure?: number, narrationSpeed?: number, downloadMetered?: DownloadMetered, downloadCharging?: boolean, keyShortcuts?: boolean, contentLanguages?: Array<string>, };
+export type SetSettings = { theme?: Theme, language?: string, readingFont?: ReadingFont, textSize?: number, lineHeight?: number, measure?: number, narrationSpeed?: number, downloadMetered?: DownloadMetered, downloadCharging?: boolean, keyShortcuts?: boolean, sendDurations?: boolean, contentLanguages?: Array<string>, };

@@ -36,6 +36,10 @@ downloadCharging: boolean,
  */
 keyShortcuts: boolean, 
 /**
+ * The school's server gets durations of actions: names of metrics and milliseconds, nothing else.
+ */
+sendDurations: boolean, 
+/**
  * Languages in which the learner reads, as language tags in their order. The library shows these first; empty: all.
  */
 contentLanguages: Array<string>, };

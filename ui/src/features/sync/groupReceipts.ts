@@ -14,6 +14,7 @@ const SETTINGS: Readonly<Record<string, Key>> = {
   downloadmetered: "settings.metered",
   downloadcharging: "settings.charging",
   keyshortcuts: "sync.setting.keyShortcuts",
+  senddurations: "sync.setting.sendDurations",
 };
 /**
  * Returns the message key of the title of a row whose own title is only a key of the store: the name of a setting, or
