@@ -30,7 +30,6 @@ pub use carrel_domain::{blobs, clock, events, push_validation, signing, store, t
 pub use carrel_oidc as oidc;
 pub use carrel_password as password;
 pub mod publish;
-pub mod rate_limits;
 pub mod relocate;
 pub mod restore;
 mod served;

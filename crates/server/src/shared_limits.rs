@@ -9,14 +9,11 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use carrel_rate_limits::{Allowance, LocalRateLimiter, RateLimiter, RateLimiters, RouteLimit};
 use carrel_redis::{RedisLimits, RedisUrl};
 use carrel_store::{Burst, Counted, SharedLimits};
 
-use crate::{
-    config::Settings,
-    error::Error,
-    rate_limits::{Allowance, LocalRateLimiter, RateLimiter, RateLimiters, RouteLimit},
-};
+use crate::{config::Settings, error::Error};
 
 /// Limits of frequent requests, which each process counts by itself: a transaction for each request would cost more than
 /// the limit protects.

@@ -22,7 +22,7 @@ use crate::sh::Result;
 const MAX_LINES: usize = 12_000;
 /// Crates that may be larger until they are divided: `carrel-server` into the data folder (configuration, database,
 /// backups, imports, publishing) and HTTP.
-const LARGER: &[(&str, usize)] = &[("carrel-server", 13_500)];
+const LARGER: &[(&str, usize)] = &[("carrel-server", 13_300)];
 
 /// Prints a line for each crate and returns an error if there are problems.
 pub fn check() -> Result {

@@ -17,6 +17,7 @@ use carrel_roster::ClassId;
 use utoipa::openapi::{RefOr, path::Paths, schema::Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use carrel_rate_limits::{Allowance, RouteLimit};
 use carrel_response_cache::ReplyKind;
 
 use super::{
@@ -25,10 +26,7 @@ use super::{
     extract::{Peer, SignedInUser},
     reply_cache::{CacheRule, keep},
 };
-use crate::{
-    domain::reply_state::DependsOn,
-    rate_limits::{Allowance, RouteLimit},
-};
+use crate::domain::reply_state::DependsOn;
 
 /// Access required to call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

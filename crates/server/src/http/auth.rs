@@ -26,7 +26,6 @@ use crate::{
         sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
-    rate_limits,
     tokens::{AccountCertificate, RefreshToken},
 };
 
@@ -60,7 +59,7 @@ pub async fn register(
     let now = app.clock.now_ms();
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
-    let network = rate_limits::network(peer.0).to_string();
+    let network = carrel_rate_limits::network(peer.0).to_string();
     match enrolment {
         // The number of its uses limits the registrations.
         Some(token) => check_token(&app, &network, token.hash, now).await?,
@@ -130,7 +129,7 @@ pub async fn login(
     let token = presented_enrolment(&request.enrolment_token, request.device_id);
     if let Some(token) = token.filter(|_| !is_code) {
         // The password was correct: a token that is refused must not keep the learner from their work.
-        let network = rate_limits::network(peer.0).to_string();
+        let network = carrel_rate_limits::network(peer.0).to_string();
         let redeemed = redeem(&app, &network, token, reply.user.id, now).await;
         reply.enrolment_refused = redeemed.err().map(|e| e.code);
     }

@@ -13,6 +13,7 @@ use carrel_model::{
         ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, ResultCode,
     },
 };
+use carrel_rate_limits::network;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -27,7 +28,6 @@ use super::{
 use crate::{
     domain::enrolment_tokens::PresentedEnrolment,
     push_validation::{Checked, check_row},
-    rate_limits::network,
     store::Kind,
 };
 

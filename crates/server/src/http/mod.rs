@@ -55,6 +55,7 @@ use axum::{Router, http::StatusCode, middleware::from_fn};
 use carrel_bundle::OfferedPacks;
 use carrel_model::ErrorCode;
 use carrel_oidc::Provider;
+use carrel_rate_limits::{RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS};
 use carrel_redis::{RedisUrl, RedisValues};
 use carrel_response_cache::{ResponseCache, TenantCache};
 use tokio_util::sync::CancellationToken;
@@ -66,20 +67,9 @@ use tower_http::{
 pub use extract::{Peer, SignedInUser};
 
 use crate::{
-    blobs::BlobStore,
-    clock::Clock,
-    config::Settings,
-    data_dir::DataDir,
-    domain::admission::Admission,
-    error::Error,
-    events::EventBus,
-    mail,
-    password::Passwords,
-    rate_limits::{RateLimiter, RateLimiters, RouteLimits, SignInLimits, WINDOW_MS},
-    shared_limits::ProcessRateLimiters,
-    signing::Signer,
-    store::Store,
-    tokens::TokenKeys,
+    blobs::BlobStore, clock::Clock, config::Settings, data_dir::DataDir,
+    domain::admission::Admission, error::Error, events::EventBus, mail, password::Passwords,
+    shared_limits::ProcessRateLimiters, signing::Signer, store::Store, tokens::TokenKeys,
 };
 
 /// Maximum number of registrations from one network in `WINDOW_MS`. Allows a class behind one router to register within

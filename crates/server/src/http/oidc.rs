@@ -39,7 +39,6 @@ use crate::{
     },
     error::Error,
     password::{new_token, random, token_hash},
-    rate_limits,
     store::tx::ExternalFlowRow,
 };
 
@@ -314,7 +313,7 @@ pub async fn finish_provider_sign_in(
     app.store.open_sign_in(sign_in, now).await?;
     if !request.enrolment_token.is_empty() {
         let token = PresentedEnrolment { hash: enrolment_hash(&request.enrolment_token), device };
-        let network = rate_limits::network(peer.0).to_string();
+        let network = carrel_rate_limits::network(peer.0).to_string();
         // The sign-in succeeded: a token that is refused must not keep the learner from their work.
         let redeemed = auth::redeem(&app, &network, token, reply.user.id, now).await;
         reply.enrolment_refused = redeemed.err().map(|e| e.code);

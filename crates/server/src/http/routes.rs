@@ -4,6 +4,7 @@
 //! route are written once, at its handler.
 
 use axum::http::Method;
+use carrel_rate_limits::RouteLimit;
 use carrel_response_cache::ReplyKind;
 use utoipa_axum::routes;
 
@@ -14,7 +15,7 @@ use super::{
     reports, roster_routes, sheets, staff_courses, staff_pages, start_page, sync, updates, uploads,
     vocabulary,
 };
-use crate::{domain::reply_state::DependsOn, rate_limits::RouteLimit};
+use crate::domain::reply_state::DependsOn;
 
 /// Returns all routes. Not limited are what a device needs for its work (sync, blobs), whose size limits its requests,
 /// sign-ins, which have limits of their own, and what is read without a sign-in by monitors and before a sign-in.
