@@ -9,9 +9,7 @@ use carrel_model::{
     wire::{DeviceReport, RefusedRow},
 };
 use carrel_net::Request;
-use carrel_testkit::{
-    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch,
-};
+use carrel_testkit::{FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch};
 use http::Method;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -62,10 +62,7 @@ impl Table {
             columns.retain(|c| !["title_terms", "text_terms", "lexemes"].contains(&&*c.name));
         }
         let quoted = |names: &[String]| format!("\"{}\"", names.join("\", \""));
-        let mut names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
-        if name == "enrolment_token_use" {
-            names.iter_mut().filter(|n| *n == "user_id").for_each(|n| *n = "user".to_owned());
-        }
+        let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         let places: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
         let (list, mut places) = (quoted(&names), places.join(", "));
         let mut into = list.clone();
@@ -113,7 +110,8 @@ impl Table {
 async fn tables(owner: &Client) -> Result<Vec<Table>, tokio_postgres::Error> {
     let sql = "WITH RECURSIVE depth AS (
             SELECT c.oid, 0 AS level FROM pg_class c
-            WHERE c.relnamespace = 'carrel'::regnamespace AND c.relkind = 'r'
+            -- Partitions are read and written as their table.
+            WHERE c.relnamespace = 'carrel'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
                 AND c.relname NOT IN ('schema_migration', 'tenant', 'cluster')
                 -- What need not survive a crash need not be copied.
                 AND c.relpersistence = 'p'

@@ -136,7 +136,7 @@ pub const TABLES: &[(&str, Personal)] = {
             Sections(&[section(
                 "enrolmentCodes",
                 "enrolment_token_use",
-                "\"user\" = $1",
+                OWN,
                 &["token", "used_ms", "registered"],
             )]),
         ),

@@ -1,16 +1,25 @@
 //! PostgreSQL as the engine under test: one database for each data folder, copied from a template, in the cluster whose
 //! address is in `CARREL_TEST_POSTGRES` (`cargo xtask with-postgres`).
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
-use carrel_server::store::{Engine, OpenOptions, Opened};
-use carrel_sqlite::rows;
-use carrel_store::{CopyMetadata, Result};
+use carrel_people::permissions::Caller;
+use carrel_server::{
+    Settings,
+    store::{Engine, OpenOptions, Opened},
+};
+use carrel_sqlite::{open_immutable, rows};
+use carrel_store::{CopyMetadata, Result, sqlite::FILE};
 use carrel_store_postgres::{DatabaseUrl, PoolSettings, PostgresEngine};
 use futures_util::StreamExt as _;
+use serde_json::Value;
 use tokio_postgres::{Client, NoTls, Row};
 
-use super::support::{Fixture, NOW};
+use super::support::{Fixture, NOW, TestServer, codes, engine, fixture, progress};
 
 const TEMPLATE: &str = "carrel_template";
 
@@ -311,4 +320,66 @@ fn few_tests_concern_one_engine_only() {
     let count: usize =
         sources.map(|file| std::fs::read_to_string(file).unwrap().matches(call).count()).sum();
     assert_eq!(count, SKIPPED);
+}
+
+/// Divides the tables of the learners' rows, as docs/SCALING.md describes it.
+const PARTITIONS: &str = include_str!("../../../../packaging/server/partitions.sql");
+
+#[tokio::test]
+async fn rows_are_merged_pulled_and_backed_up_after_their_tables_were_partitioned() {
+    // Other engines have no partitions.
+    if engine().name() != "postgres" {
+        return;
+    }
+    let server = TestServer::with(Settings { registration_open: true, ..Settings::default() });
+    let mut learners = Vec::new();
+    for n in 0..12 {
+        learners.push(server.learner(&format!("learner-{n}")).await);
+    }
+    let item = |n: usize| format!("how-rivers-work/meanders/s{n}");
+    for learner in &learners {
+        let rows: Vec<Value> = (0..5).map(|n| progress(&item(n), 2_000)).collect();
+        server.push(&learner.access_token, &rows).await.ok::<Value>();
+    }
+    fixture().execute(&server.folder(), PARTITIONS);
+    // Stored rows are merged, new ones added, and everything is pulled once.
+    for (n, learner) in learners.iter().enumerate() {
+        let rows =
+            [progress(&item(0), 1_000), progress(&item(1), 9_000), progress(&item(5 + n), 1)];
+        let pushed: Value = server.push(&learner.access_token, &rows).await.ok();
+        assert_eq!(codes(&pushed), ["ok"; 3]);
+        let pulled = server.pull(&learner.access_token, 0).await;
+        let percents: BTreeMap<String, u64> = pulled["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| &row["row"])
+            .map(|row| (row["item"].as_str().unwrap().to_owned(), row["percent"].as_u64().unwrap()))
+            .collect();
+        let mut expected: BTreeMap<String, u64> = (0..5).map(|n| (item(n), 2_000)).collect();
+        expected.extend([(item(1), 9_000), (item(5 + n), 1)]);
+        assert_eq!(percents, expected);
+    }
+    // Several partitions have rows, and one is read for a learner.
+    let database = database_of(&server.folder());
+    let counts =
+        query(&database, "SELECT tableoid::regclass::text, count(*) FROM progress GROUP BY 1");
+    assert!(counts.len() > 1, "{counts:?}");
+    let total: i64 = counts.iter().map(|row| row.get::<_, i64>(1)).sum();
+    assert_eq!(total, 12 * 6);
+    let id = learners[0].user.id.0.simple();
+    let plan =
+        format!("EXPLAIN SELECT usn FROM progress WHERE user_id = '\\x{id}'::bytea AND usn > 0");
+    let plan: Vec<String> = query(&database, &plan).iter().map(|row| row.get(0)).collect();
+    let scanned = plan.iter().filter(|line| line.contains(" on progress_")).count();
+    assert_eq!(scanned, 1, "{plan:#?}");
+    // A backup has the rows, and a deletion reaches the partition.
+    let backup = server.back_up("partitioned");
+    let copied = open_immutable(&backup.join(FILE)).unwrap();
+    let rows: i64 =
+        copied.query_row("SELECT count(*) FROM progress", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 12 * 6);
+    let by = Caller::COMMAND_LINE;
+    server.data_dir.store.delete_person(by, learners[0].user.id, NOW).await.unwrap();
+    assert_eq!(fixture().count(&server.folder(), "progress"), 11 * 6);
 }

@@ -52,6 +52,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(25, "analytics", "0025_analytics"),
     migration!(26, "device reports", "0026_device_reports"),
     migration!(27, "consents", "0027_consents"),
+    migration!(28, "use of tokens", "0028_token_use"),
 ];
 
 /// Name of the database file in its folder.

@@ -66,8 +66,9 @@ impl EnrolmentTokenTx for SqliteTx<'_> {
         Ok(found > 0)
     }
     fn has_used_enrolment_token(&self, name: &str, user: UserId) -> Result<bool> {
-        let mut stmt = self
-            .prepare_cached("SELECT 1 FROM enrolment_token_use WHERE token = ?1 AND user = ?2")?;
+        let mut stmt = self.prepare_cached(
+            "SELECT 1 FROM enrolment_token_use WHERE token = ?1 AND user_id = ?2",
+        )?;
         Ok(stmt.exists((name, user.0.as_bytes()))?)
     }
     fn add_enrolment_token_use(
@@ -78,7 +79,7 @@ impl EnrolmentTokenTx for SqliteTx<'_> {
         now_ms: i64,
     ) -> Result<()> {
         self.prepare_cached(
-            "INSERT INTO enrolment_token_use (token, user, used_ms, registered) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO enrolment_token_use (token, user_id, used_ms, registered) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
         )?
         .execute((name, user.0.as_bytes(), now_ms, registered))?;

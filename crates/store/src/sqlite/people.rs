@@ -36,7 +36,7 @@ const CLASS: &str = "SELECT id, source_id, name, courses, archived FROM class";
 const IMPORT: &str = "SELECT id, actor, name, created_ms, undone_ms FROM roster_import";
 
 /// Tables with a column `user_id` that no foreign key empties when an account is deleted, besides those of learners' rows.
-const TABLES_BY_USER: [&str; 2] = ["graded_attempt", "open_grade"];
+const TABLES_BY_USER: [&str; 3] = ["graded_attempt", "open_grade", "enrolment_token_use"];
 
 fn json_of(value: ValueRef<'_>) -> Value {
     match value {
@@ -228,7 +228,6 @@ impl PeopleTx for SqliteTx<'_> {
         self.execute("DELETE FROM roster_change WHERE instr(reverse, ?1) > 0", [id.to_string()])?;
         self.execute("DELETE FROM roster_report WHERE report <> ''", [])?;
         self.execute("UPDATE audit SET detail = '{}' WHERE subject = ?1", [id.0.as_bytes()])?;
-        self.execute("DELETE FROM enrolment_token_use WHERE user = ?1", [id.0.as_bytes()])?;
         self.execute("UPDATE course SET owner = x'' WHERE owner = ?1", [id.0.as_bytes()])?;
         let sql = "UPDATE course_version SET author = x'' WHERE author = ?1";
         self.execute(sql, [id.0.as_bytes()])?;
