@@ -10,6 +10,9 @@ use crate::{DomainResult, attempts::OPEN_MS, exports::EXPORT_MS};
 /// Maximum number of rows of each kind deleted by a sign-in or refresh, which limits its duration.
 pub(crate) const PURGED_PER_CALL: u32 = 20;
 
+/// A preview counts up to this number of rows of each kind, so that it does not read whole tables.
+pub const PREVIEWED: u32 = 1_000;
+
 /// The rows of one kind that were deleted because they had expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -80,10 +83,11 @@ impl From<StoreError> for Preview {
 }
 
 impl Store {
-    /// Returns how many rows of each kind `purge_all` would delete now: deletes them, and rolls that back.
+    /// Returns how many rows of each kind `purge_all` would delete now, up to `PREVIEWED`: deletes them, and rolls that
+    /// back.
     pub async fn preview_purge(&self, now_ms: i64) -> DomainResult<Vec<Expired>> {
         let write = self.write("preview_purge", move |tx| {
-            let kinds = purge_kinds(tx, now_ms, None)?;
+            let kinds = purge_kinds(tx, now_ms, Some(PREVIEWED))?;
             Err::<std::convert::Infallible, _>(Preview::Counted(kinds))
         });
         match write.await {

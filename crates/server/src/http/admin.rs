@@ -363,7 +363,7 @@ pub struct RetentionPreview {
     pub kinds: Vec<Expired>,
 }
 
-/// Returns how many rows of each kind the job `purge` would delete now. Deletes nothing.
+/// Returns how many rows of each kind the job `purge` would delete now, up to 1,000. Deletes nothing.
 #[utoipa::path(get, path = "/api/v1/admin/retention", tag = "admin", responses((status = 200, body = RetentionPreview)))]
 pub async fn retention(State(app): State<App>) -> Result<Reply<RetentionPreview>, ApiError> {
     let as_of = app.clock.now_ms();

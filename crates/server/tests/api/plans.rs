@@ -140,8 +140,9 @@ fn bitmaps(node: &Value) -> Vec<&str> {
 /// Adds the reads of large tables below a node.
 fn add_reads(node: &Value, large: &BTreeSet<String>, statement: &str, reads: &mut Vec<Read>) {
     let table = node["Relation Name"].as_str().unwrap_or_default().to_owned();
-    // A node that was planned and not executed read nothing.
-    if large.contains(&table) && node["Actual Loops"].as_i64() != Some(0) {
+    // A node that was planned and not executed read nothing; one that writes reads by its children.
+    let is_read = node["Actual Loops"].as_i64() != Some(0) && node["Node Type"] != "ModifyTable";
+    if large.contains(&table) && is_read {
         let index =
             node["Index Name"].as_str().map_or_else(|| bitmaps(node).join(", "), str::to_owned);
         let loops = node["Actual Loops"].as_i64().unwrap_or(1);
