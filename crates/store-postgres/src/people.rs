@@ -300,9 +300,7 @@ impl PeopleTx for PgTx<'_> {
     }
     fn count_personal(&self, id: UserId) -> Result<SectionCounts> {
         let mut counts = SectionCounts::new();
-        let synced = carrel_sqlite::rows::SPECS.iter().map(|s| (s.table, s.table, "user_id = $1"));
-        let others = personal::sections().map(|s| (s.name, s.table, s.condition));
-        for (name, table, condition) in synced.chain(others) {
+        for (name, table, condition) in personal::counted() {
             let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
             let count = self.count(&sql, &[&bytes(&id.0)])?;
             if count > 0 {

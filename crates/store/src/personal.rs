@@ -281,6 +281,13 @@ pub fn sections() -> impl Iterator<Item = &'static Section> {
     TABLES.iter().flat_map(of)
 }
 
+/// Returns what the receipt of a deletion counts: name, table and condition of the tables of synced rows and of all
+/// sections.
+pub fn counted() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let synced = carrel_sqlite::rows::SPECS.iter().map(|spec| (spec.table, spec.table, OWN));
+    synced.chain(sections().map(|section| (section.name, section.table, section.condition)))
+}
+
 /// Returns the tables of a database about which `TABLES` says nothing.
 pub fn undecided<'t>(tables: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     let is_index = |table: &str| {

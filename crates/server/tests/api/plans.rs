@@ -140,7 +140,7 @@ fn bitmaps(node: &Value) -> Vec<&str> {
 /// Adds the reads of large tables below a node.
 fn add_reads(node: &Value, large: &BTreeSet<String>, statement: &str, reads: &mut Vec<Read>) {
     let table = node["Relation Name"].as_str().unwrap_or_default().to_owned();
-    // A node that was planned and not executed read nothing; one that writes reads by its children.
+    // Left out: nodes that were not executed, and `ModifyTable`, whose children read the rows.
     let is_read = node["Actual Loops"].as_i64() != Some(0) && node["Node Type"] != "ModifyTable";
     if large.contains(&table) && is_read {
         let index =

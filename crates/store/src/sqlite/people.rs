@@ -290,9 +290,7 @@ impl PeopleTx for SqliteTx<'_> {
     }
     fn count_personal(&self, id: UserId) -> Result<SectionCounts> {
         let mut counts = SectionCounts::new();
-        let synced = carrel_sqlite::rows::SPECS.iter().map(|s| (s.table, s.table, "user_id = $1"));
-        let others = personal::sections().map(|s| (s.name, s.table, s.condition));
-        for (name, table, condition) in synced.chain(others) {
+        for (name, table, condition) in personal::counted() {
             let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
             let count: i64 = self.query_row(&sql, [id.0.as_bytes()], |row| row.get(0))?;
             if count > 0 {
